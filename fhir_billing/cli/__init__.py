@@ -1,0 +1,67 @@
+"""A biller's terminal asks one question at a time; each command is one file beside this one.
+
+Nothing is imported before its command is chosen, so that help and a wrong word answer at once.
+Standard output is data, standard error is for people. 0 done, 1 an input refused or unequal,
+2 wrong usage, 3 a store or service missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["COMMANDS", "main"]
+
+#: Word on the command line → what it does. Module `fhir_billing.cli.<word>` holds `add` and `run`.
+COMMANDS: dict[str, str] = {
+    "draft": "draft a FHIR Claim for every finished visit in charts",
+    "x12": "write, read, check and round-trip X12 files",
+    "receive": "keep a payer's file and work it",
+    "ledger": "what each claim was billed, paid, adjusted and still owes",
+    "replay": "rebuild the book from its inbox and compare",
+    "why": "the biography of one claim",
+    "lifecycle": "the lifecycle as a Mermaid picture",
+    "serve": "the desk and the HTTP edge",
+    "worker": "the beat: relay, consumers, timers",
+    "migrate": "bring the store to the newest schema",
+    "doctor": "what is set up, what is not, how to fix it",
+}
+
+
+class _Command(Protocol):
+    def add(self, parser: argparse.ArgumentParser) -> None: ...
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+def _module(word: str) -> _Command:
+    return cast("_Command", importlib.import_module(f"fhir_billing.cli.{word}"))
+
+
+def _version() -> str:
+    from fhir_billing import __version__  # noqa: PLC0415 - lazily, like all else here
+
+    return f"fhir-billing {__version__}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="fhir-billing", description="A closed visit becomes a paid claim, and the EHR knows."
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    known: dict[str, _Command] = {}
+    for word, say in COMMANDS.items():
+        sub = commands.add_parser(word, help=say, description=say)
+        if word == chosen:
+            known[word] = _module(word)
+            known[word].add(sub)
+    args = parser.parse_args(words)
+    return known[args.command].run(args)

@@ -1,0 +1,69 @@
+"""A code is parsed once at the border and trusted after.
+
+Spec: NPI check digit: Luhn over 80840 + NPI. ICD-10 is written without dot in X12. Group codes: X221A1 CAS01.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+_ICD10 = re.compile(r"[A-TV-Z]\d[0-9A-Z]{0,5}")
+_HCPCS = re.compile(r"[A-Z0-9]\d{3}[A-Z0-9]")
+_NPI = re.compile(r"[12]\d{9}")
+_ZIP = re.compile(r"\d{5}(\d{4})?")
+
+
+def luhn_ok(digits: str) -> bool:
+    """Whether the last digit checks the others (Luhn, mod 10)."""
+    doubled = (int(d) * (1 + i % 2) for i, d in enumerate(reversed(digits)))
+    return sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
+
+
+def is_npi(text: str) -> bool:
+    """Ten digits, first 1 or 2, check digit right.
+
+    >>> is_npi("1234567893"), is_npi("1234567890"), is_npi("160")
+    (True, False, False)
+    """
+    return bool(_NPI.fullmatch(text)) and luhn_ok("80840" + text)
+
+
+def is_tax_id(text: str) -> bool:
+    """Nine digits, a hyphen allowed."""
+    return bool(re.fullmatch(r"\d{2}-?\d{7}|\d{3}-\d{2}-\d{4}", text))
+
+
+def icd10(text: str) -> str:
+    """An ICD-10-CM code as X12 writes it: upper case, no dot."""
+    return text.replace(".", "").upper()
+
+
+def is_icd10(text: str) -> bool:
+    """Whether this has the shape of an ICD-10-CM code (dot or not)."""
+    return bool(_ICD10.fullmatch(icd10(text)))
+
+
+def is_procedure(text: str) -> bool:
+    """Whether this has the shape of a CPT or HCPCS level II code."""
+    return bool(_HCPCS.fullmatch(text))
+
+
+def zip_digits(text: str) -> str:
+    """The digits of a ZIP code, five or nine; anything else is kept out.
+
+    >>> zip_digits("99999-0001"), zip_digits("1234"), zip_digits("")
+    ('999990001', '', '')
+    """
+    digits = re.sub(r"[\s-]", "", text)
+    return digits if _ZIP.fullmatch(digits) else ""
+
+
+class Group(StrEnum):
+    """Who bears an adjustment (CAS01). CR is 4010's, still sent by old systems."""
+
+    CO = "CO"
+    PR = "PR"
+    OA = "OA"
+    PI = "PI"
+    CR = "CR"
