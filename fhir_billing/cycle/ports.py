@@ -1,0 +1,227 @@
+"""What the story needs from the world. Adapters live in store, ehr, payers; wiring.py is where they meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from fhir_billing.cycle.records import (
+    Arrival,
+    ClaimRecord,
+    EnvelopeRecord,
+    Kind,
+    Message,
+    Outcome,
+    OutboxRecord,
+    PaymentRecord,
+    RemittanceRecord,
+    Told,
+    VisitRecord,
+)
+from fhir_billing.domain.ledger import Journal
+from fhir_billing.domain.lifecycle import State
+from fhir_billing.domain.money import Money
+
+
+class Clock(Protocol):
+    """Time comes in here and nowhere else."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A file that lies at a channel; `token` is how the channel knows it again."""
+
+    name: str
+    body: bytes
+    token: str
+
+
+class Channel(Protocol):
+    """A way to a payer or clearinghouse. It moves sealed envelopes and never opens one."""
+
+    name: str
+
+    def send(self, name: str, body: bytes) -> str:
+        """Hand the bytes over; the same name and bytes again are harmless. Returns a receipt. Raises ChannelUnavailable."""
+        ...
+
+    def fetch(self) -> Iterable[Waiting]:
+        """The files that wait for us, oldest first."""
+        ...
+
+    def took(self, token: str) -> None:
+        """The file is kept in our inbox: the channel may put it away. Calling twice is harmless."""
+        ...
+
+
+class EhrReader(Protocol):
+    """Reads a visit from the EHR."""
+
+    def gather(self, encounter: str) -> list[dict[str, Any]]:
+        """All resources that the visit's bill needs, as read. `encounter` is `Encounter/ID`. Raises EhrUnavailable, RateLimited."""
+        ...
+
+
+class EhrWriter(Protocol):
+    """Writes the billing status into the clinical record."""
+
+    def write(self, resources: Sequence[Mapping[str, Any]]) -> str:
+        """Make the chart hold these; what is there already is not written. Returns a receipt. Raises EhrUnavailable."""
+        ...
+
+
+class Book(Protocol):
+    """One open transaction on the store. Everything a message decides happens through one Book, and commits or not at all."""
+
+    # inbox
+    def next_message(self) -> Message | None:
+        """The oldest waiting message that decides something (not a doorbell), locked: one is worked at a time, in order."""
+        ...
+
+    def message(self, message_id: int) -> Message | None: ...
+    def arrivals(self, message_id: int) -> list[Arrival]: ...
+    def settle(
+        self,
+        message: Message,
+        outcome: Outcome,
+        *,
+        say: str = "",
+        claims: Sequence[str] = (),
+        findings: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        """The message is worked: gives it its place in the order of work."""
+        ...
+
+    # visits and claims
+    def visit(self, encounter: str) -> VisitRecord | None: ...
+    def save_visit(self, visit: VisitRecord) -> None:
+        """Insert or replace by encounter."""
+        ...
+
+    def visits(self) -> list[VisitRecord]:
+        """All, oldest service first."""
+        ...
+
+    def claim(self, number: str) -> ClaimRecord | None:
+        """Locked for this transaction."""
+        ...
+
+    def claims(
+        self, *, states: Iterable[State] | None = None, encounter: str | None = None, patient: str | None = None
+    ) -> list[ClaimRecord]:
+        """By number; each given condition narrows."""
+        ...
+
+    def save_claim(self, claim: ClaimRecord) -> ClaimRecord:
+        """Insert (version 0) or update; raises StaleVersion when somebody saved first. Returns it with its new version."""
+        ...
+
+    def tell(self, line: Told) -> None:
+        """Add a line to a claim's biography."""
+        ...
+
+    def biography(self, claim: str) -> list[Told]:
+        """Oldest first."""
+        ...
+
+    # ledger
+    def post(self, journal: Journal, message: int) -> bool:
+        """Enter a journal once by its key; False when it is there already."""
+        ...
+
+    def balances(self, claim: str) -> dict[str, Money]:
+        """Account → balance of this claim, zeros left out."""
+        ...
+
+    def journals(self, claim: str | None = None) -> list[Journal]:
+        """In the order they were entered."""
+        ...
+
+    def clearing(self, trace: str) -> dict[str, Money]:
+        """Claim number (or "" for the payer's own sums) → what a trace number still has in clearing."""
+        ...
+
+    # remittances
+    def remittances(self, *, payer: str | None = None, trace: str | None = None) -> list[RemittanceRecord]: ...
+    def next_remittance_number(self) -> str:
+        """`R-1`, `R-2` …, in the order they come."""
+        ...
+
+    def save_remittance(self, remittance: RemittanceRecord) -> None: ...
+    def save_payment(self, payment: PaymentRecord) -> None: ...
+    def payments(self, claim: str | None = None) -> list[PaymentRecord]: ...
+
+    # envelopes and outbox
+    def take_control(self, partner: str, what: str, count: int = 1) -> int:
+        """The first of `count` control numbers that this partner has never seen (`what`: interchange, group, set)."""
+        ...
+
+    def save_envelope(self, envelope: EnvelopeRecord) -> None: ...
+    def envelopes(
+        self, *, key: str | None = None, interchange: str | None = None, group: str | None = None, claim: str | None = None
+    ) -> list[EnvelopeRecord]: ...
+    def queue(self, *, kind: str, key: str, destination: str, body: bytes, at: datetime, claim: str = "") -> None:
+        """Put bytes into the outbox, once by key."""
+        ...
+
+    # the rest
+    def audit(self, *, at: datetime, who: str, what: str, about: str = "", why: str = "") -> None:
+        """Add a line to the hash-chained audit trail."""
+        ...
+
+
+class Store(Protocol):
+    """The store: makes Books, keeps what arrives before anything looks at it, and knows what must leave."""
+
+    def begin(self) -> AbstractContextManager[Book]:
+        """A transaction: commits at the end of the block, rolls back on an exception."""
+        ...
+
+    def keep(
+        self, kind: Kind, key: str, body: bytes, *, at: datetime, channel: str = "", name: str = "", who: str = ""
+    ) -> tuple[Message, bool]:
+        """Keep raw bytes, in a transaction of its own; False when this kind and key are known (the arrival is noted all the same)."""
+        ...
+
+    def doorbells(self, now: datetime) -> list[Message]:
+        """Doorbells that wait and may be tried now, oldest first."""
+        ...
+
+    def doorbell_done(self, message_id: int, say: str) -> None: ...
+    def doorbell_later(self, message_id: int, say: str, retry_at: datetime) -> None: ...
+
+    def failed(self, message_id: int, say: str, findings: Sequence[Mapping[str, object]] = ()) -> None:
+        """Working the message raised: it is quarantined whole, in a transaction of its own."""
+        ...
+
+    def retry(self, message_id: int) -> None:
+        """A person wants a quarantined message worked again."""
+        ...
+
+    def due(self, now: datetime, limit: int = 50) -> list[OutboxRecord]:
+        """What must leave now, oldest first, at most one write-back a claim: the latest, older ones are marked as overtaken."""
+        ...
+
+    def left(self, outbox_id: int, receipt: str, at: datetime) -> None:
+        """It has left."""
+        ...
+
+    def stays(self, outbox_id: int, say: str, retry_at: datetime) -> None:
+        """It has not left yet; try again then."""
+        ...
+
+    def cursor(self, name: str) -> str: ...
+    def set_cursor(self, name: str, value: str) -> None: ...
+
+
+class Views(Protocol):
+    """What the screens read. Each method is one page's worth, in trade words; the store answers, nothing is decided."""
+
+    def today(self, today: date) -> Any: ...

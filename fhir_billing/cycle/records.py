@@ -1,0 +1,227 @@
+"""What the book remembers, one record for each kind of row; the shape that cycle and store agree on.
+
+A record is plain data. Times are aware and in UTC; days are local to the site; money is whole cents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from fhir_billing.domain.lifecycle import State
+from fhir_billing.domain.money import Money
+
+
+class Kind(StrEnum):
+    """What an inbox message is. All but `doorbell` decide something, so `replay` works through them."""
+
+    DOORBELL = "doorbell"
+    """The EHR rang: its body is never trusted, the visit is read again."""
+    VISIT = "visit"
+    """A visit's resources as read from the EHR."""
+    FILE = "file"
+    """Bytes from a payer or clearinghouse: TA1, 999, 277CA, 277, 835."""
+    ACT = "act"
+    """What a person did: JSON with `act` and its facts."""
+    TIMER = "timer"
+    """A clock that rang: JSON with `timer`."""
+    RECEIPT = "receipt"
+    """A channel took an envelope: JSON with `envelope` and `receipt`."""
+
+
+class Outcome(StrEnum):
+    """What became of a message."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    POSTED = "posted"
+    ACKNOWLEDGED = "acknowledged"
+    DUPLICATE = "duplicate"
+    TEST = "test"
+    UNMATCHED = "unmatched"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One inbox row. `key` is unique within its kind; `at` is when it arrived, and the clock of everything it decides."""
+
+    id: int
+    kind: Kind
+    key: str
+    at: datetime
+    body: bytes
+    sha256: str
+    channel: str = ""
+    name: str = ""
+    who: str = ""
+    outcome: Outcome = Outcome.WAITING
+    say: str = ""
+    claims: tuple[str, ...] = ()
+    findings: tuple[Mapping[str, object], ...] = ()
+    attempts: int = 0
+    worked: int | None = None
+    """The order in which messages were worked; replay follows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """The same bytes may arrive by several routes: each is shown, one is worked."""
+
+    message: int
+    at: datetime
+    channel: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitRecord:
+    """A finished visit, accounted for: `outcome` is billed, held, self-pay, not billable or voided."""
+
+    encounter: str
+    number: str
+    """The claim number that the visit's bill is kept under (without suffix)."""
+    outcome: str
+    found_by: str = ""
+    """Which trigger found it: hook, poll, sweep, hand."""
+    patient: str = ""
+    patient_name: str = ""
+    patient_birth: date | None = None
+    served_on: date | None = None
+    what: str = ""
+    """office, emergency, telehealth, inpatient… in the site's words."""
+    practitioner: str = ""
+    charge: Money = 0
+    digest: str = ""
+    """SHA-256 of the visit message that it was last drafted from."""
+    message: int = 0
+    changed_after_send: bool = False
+    findings: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRecord:
+    """One claim: its state, what was billed, and the FHIR Claim it is built from (`resource`, JSON text)."""
+
+    number: str
+    """CLM01."""
+    encounter: str
+    patient: str
+    patient_name: str
+    member_id: str
+    payer: str
+    payer_name: str
+    kind: str
+    """837P or 837I."""
+    state: State
+    charge: Money
+    resource: bytes
+    served_on: date | None = None
+    rank: str = "P"
+    icn: str = ""
+    mapping: str = ""
+    """`claim-professional@2.1.0+site.3#sha256`."""
+    findings: tuple[Mapping[str, object], ...] = ()
+    attempt: int = 0
+    """How often it has left; a new attempt has new control numbers."""
+    billed: Money = 0
+    """What the ledger has been asked of the payer for this claim."""
+    due: date | None = None
+    """The day by which its owner must act, or by which an answer is due."""
+    file_by: date | None = None
+    """The last day of the filing window."""
+    entered_at: datetime | None = None
+    """When it came into this state."""
+    replaces: str = ""
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One line of a claim's biography. `kind` is file, finding, move, journal, person or send."""
+
+    claim: str
+    at: datetime
+    kind: str
+    what: str
+    who: str = ""
+    sha256: str = ""
+    message: int = 0
+    start: str = ""
+    event: str = ""
+    end: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvelopeRecord:
+    """One interchange as it leaves: control numbers, the claims of each transaction set, and the very bytes (kept in the outbox)."""
+
+    key: str
+    """`PARTNER-837P-000000001`, unique."""
+    partner: str
+    kind: str
+    interchange: str
+    group: str
+    sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """ST02 → claim numbers."""
+    sha256: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemittanceRecord:
+    """One 835 transaction set as it was posted or refused. `number` is our own, `R-` and digits."""
+
+    number: str
+    payer: str
+    payer_name: str
+    trace: str
+    digest: str
+    paid: Money
+    paid_on: date | None
+    status: str
+    """posted, quarantined or doubted (same trace, other bytes)."""
+    message: int
+    at: datetime
+    sha256: str = ""
+    say: str = ""
+    content: bytes = b""
+    """The remittance as JSON, for the page that shows its arithmetic."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRecord:
+    """One posted CLP: the row that `ledger` sums."""
+
+    remittance: str
+    sequence: int
+    claim: str
+    """CLP01 as written; our claim number when `matched`."""
+    payer: str
+    status: str
+    charge: Money
+    paid: Money
+    adjustments: Mapping[str, Money] = field(default_factory=dict)
+    """CAS by group as written, reversals negative."""
+    icn: str = ""
+    matched: bool = True
+    journal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxRecord:
+    """Bytes that must leave: an `envelope` for a payer's channel, or a `write-back` for the EHR."""
+
+    id: int
+    kind: str
+    key: str
+    destination: str
+    body: bytes
+    claim: str = ""
+    attempts: int = 0
+    created_at: datetime | None = None
+    sent_at: datetime | None = None
+    receipt: str = ""
+    say: str = ""
