@@ -1,0 +1,1 @@
+"""A house needs tools that do not move in: they prepare, draw, count and check, and no product code imports them."""
