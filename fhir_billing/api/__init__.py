@@ -1,0 +1,1 @@
+"""The HTTP edge: doorbells from the EHR, files from payers, health; the desk is mounted beside it."""

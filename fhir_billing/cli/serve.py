@@ -1,0 +1,27 @@
+"""`serve`: the desk, the clinician's page and the HTTP edge; without REDIS_URL the beat runs here too."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Where to listen: loopback unless told otherwise."""
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--no-worker", action="store_true", help="do not beat in this process")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until stopped."""
+    import uvicorn
+
+    from fhir_billing.api.app import create_app
+    from fhir_billing.cli.opening import opened
+    from fhir_billing.logs import set_up
+
+    set_up()
+    with opened() as wiring:
+        app = create_app(wiring, beats=not args.no_worker and not wiring.settings.redis_url)
+        uvicorn.run(app, host=args.host, port=args.port, log_level="warning", access_log=False, server_header=False)
+    return 0

@@ -1,0 +1,38 @@
+"""`worker`: the beat in a process of its own; with REDIS_URL on Redis Streams, any number of them."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Once, or for ever."""
+    parser.add_argument("--once", action="store_true", help="beat until nothing moves, then stop")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Beat."""
+    from fhir_billing.cli.opening import opened
+    from fhir_billing.logs import set_up
+
+    set_up()
+    with opened() as wiring:
+        if args.once:
+            from fhir_billing.worker.beat import ring, until_quiet
+
+            ring(wiring)
+            until_quiet(wiring)
+            return 0
+        if wiring.settings.redis_url:
+            from fhir_billing.worker.streams import make_worker
+
+            make_worker(wiring).run_sync()
+            return 0
+        from fhir_billing.worker.embedded import Heart
+
+        heart = Heart(wiring)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: heart.ask_to_stop())
+        heart.run()
+    return 0

@@ -1,0 +1,37 @@
+"""What a payer sends is kept first, then read: the envelope says what it is, and each kind has its own reader.
+
+Spec: ISA/GS/ST and GS08; 999 X231A1, 277CA X214, 277 X212, 835 X221A1, TA1.
+"""
+
+from __future__ import annotations
+
+from fhir_billing.cycle.acknowledge import acknowledged
+from fhir_billing.cycle.records import Outcome
+from fhir_billing.cycle.remit import remitted
+from fhir_billing.cycle.turn import Result, Turn
+from fhir_billing.domain.errors import MalformedInterchange
+from fhir_billing.x12.envelope import read
+from fhir_billing.x12.read_835 import remittances
+from fhir_billing.x12.read_acks import acknowledgments
+
+ACKNOWLEDGING = ("TA1", "999", "277CA", "277")
+
+
+def received(turn: Turn) -> Result:
+    """Work one file from a payer. A broken one is quarantined whole by the error that this raises."""
+    data = turn.message.body
+    reading = read(data)
+    blocking = [finding for finding in reading.findings if finding.is_blocking]
+    if blocking:
+        raise MalformedInterchange(blocking[0].say, fix=blocking[0].fix)
+    kinds = {s.kind for interchange in reading.interchanges for group in interchange.groups for s in group.sets}
+    if all(interchange.test for interchange in reading.interchanges):
+        return Result(outcome=Outcome.TEST, say="A test file (ISA15 T) is kept and never posted")
+    if "835" in kinds:
+        return remitted(turn, [r for r in remittances(data) if not r.is_test])
+    known = [kind for kind in ACKNOWLEDGING if kind in kinds]
+    if known or not kinds:
+        return acknowledged(turn, known[0] if known else "TA1", acknowledgments(data))
+    raise MalformedInterchange(
+        f"this is a {', '.join(sorted(kinds))}, which is not worked here", fix="send a TA1, 999, 277CA, 277 or 835"
+    )

@@ -1,0 +1,86 @@
+"""Every message is worked the same way: one at a time, in its order, in one transaction, and again without harm.
+
+A message that breaks its own rules is quarantined whole; the next one goes on.
+"""
+
+from __future__ import annotations
+
+from fhir_billing.cycle import act, chase, intake, receive, submit, write_back
+from fhir_billing.cycle.ports import Book, Store
+from fhir_billing.cycle.records import Kind, Message, Outcome
+from fhir_billing.cycle.turn import Result, Turn, facts
+from fhir_billing.domain.errors import BillingError, MalformedResource
+from fhir_billing.mapping.site import Site
+
+
+def handle(book: Book, message: Message, site: Site) -> Result:
+    """Decide everything that this message decides. Raises BillingError when it cannot be worked; nothing is kept then."""
+    turn = Turn(book=book, message=message, site=site)
+    result = _decide(turn)
+    write_back.queue_touched(turn)
+    book.settle(message, result.outcome, say=result.say, claims=tuple(turn.touched), findings=result.findings)
+    return result
+
+
+def _decide(turn: Turn) -> Result:
+    match turn.message.kind:
+        case Kind.VISIT:
+            return intake.visited(turn)
+        case Kind.FILE:
+            return receive.received(turn)
+        case Kind.ACT:
+            return act.acted(turn)
+        case Kind.RECEIPT:
+            return submit.envelope_left(turn)
+        case Kind.TIMER:
+            return _rang(turn)
+        case Kind.DOORBELL:
+            return Result(outcome=Outcome.DONE, say="a doorbell decides nothing")
+
+
+def _rang(turn: Turn) -> Result:
+    name = str(facts(turn.message).get("timer", ""))
+    if name == "send":
+        return submit.send_ready(turn)
+    if name == "chase":
+        return chase.chased(turn)
+    raise MalformedResource(f"there is no timer called {name[:20]!r}", fix="use send or chase")
+
+
+def work_one(store: Store, site: Site) -> tuple[Message, Result] | None:
+    """Work the oldest waiting message; None when nothing waits. A fault quarantines the message and tells why."""
+    message: Message | None = None
+    try:
+        with store.begin() as book:
+            message = book.next_message()
+            if message is None:
+                return None
+            return message, handle(book, message, site)
+    except BillingError as error:
+        if message is None:
+            raise
+        finding = finding_of(error)
+        store.failed(message.id, str(error), [finding])
+        return message, Result(outcome=Outcome.QUARANTINED, say=str(error), findings=(finding,))
+
+
+def finding_of(error: BillingError) -> dict[str, object]:
+    """An error as the quarantine page shows it."""
+    return {
+        "key": error.code,
+        "severity": "blocking",
+        "say": error.say,
+        "at": getattr(error, "at", ""),
+        "fix": error.fix,
+        "fix_by": "biller",
+        "source": "",
+        "resource": "",
+    }
+
+
+def work_all(store: Store, site: Site, *, limit: int = 10_000) -> int:
+    """Work until nothing waits; how many messages were worked."""
+    for count in range(limit):
+        if work_one(store, site) is None:
+            return count
+    return limit

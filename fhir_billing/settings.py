@@ -1,0 +1,74 @@
+"""What an installation decides: one environment variable each, all beginning FHIR_BILLING_ (REDIS_URL is the exception that everyone knows).
+
+Secrets stay out of files that are committed; a key is a path to a file that only this program reads.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def home() -> Path:
+    """Where the embedded store lies by default: `var/` of a checkout, else the user's own data folder."""
+    checkout = Path(__file__).resolve().parents[1]
+    if (checkout / "pyproject.toml").exists():
+        return checkout / "var"
+    return Path.home() / ".local" / "share" / "fhir-billing"
+
+
+def mappings_root() -> Path:
+    """The hospital's mappings: beside the package in a checkout, inside it in an installed wheel."""
+    beside = Path(__file__).resolve().parents[1] / "mappings"
+    return beside if beside.is_dir() else Path(__file__).resolve().parent / "_mappings"
+
+
+class Settings(BaseSettings):
+    """Typed settings of one installation."""
+
+    model_config = SettingsConfigDict(env_prefix="FHIR_BILLING_", extra="ignore", populate_by_name=True)
+
+    database: str = Field(default_factory=lambda: f"sqlite:///{home() / 'demo' / 'book.db'}")
+    """SQLAlchemy URL, or the path of an SQLite file. The default is the store that the demo leaves."""
+    redis_url: str = Field(default="", validation_alias=AliasChoices("REDIS_URL", "FHIR_BILLING_REDIS_URL"))
+    """With it the worker runs on Redis Streams; without it in the process that serves."""
+    mappings: Path = Field(default_factory=mappings_root)
+    site: str = "demo"
+    channels: Path = Field(default_factory=lambda: home() / "channels")
+    """Where folder-like channels keep their files."""
+    scenario: Path | None = None
+    """The payer simulator's scenario file, for the loopback channel."""
+
+    ehr_url: str = ""
+    ehr_client_id: str = ""
+    ehr_key: Path | None = None
+    """Private key (PEM) for SMART Backend Services; without it the EHR is asked without a token."""
+    ehr_key_id: str = ""
+    ehr_token_url: str = ""
+    ehr_scopes: str = "system/*.rs"
+    ehr_write_back: bool = True
+    public_url: str = "http://127.0.0.1:8000"
+    """Where the EHR can reach us; the subscription's endpoint lies under it."""
+    hook_secret: str = ""
+    """What the EHR's notifications must carry."""
+
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    session_secret: str = ""
+    demo: bool = False
+    """A local demo user exists only when this is set."""
+    frame_ancestors: str = "'self'"
+    """Which EHR pages may frame us (CSP)."""
+
+    poll_seconds: float = 60.0
+    send_seconds: float = 60.0
+    chase_seconds: float = 3600.0
+    beat_seconds: float = 1.0
+
+    @property
+    def database_url(self) -> str:
+        """The database as a URL."""
+        return self.database if "://" in self.database else f"sqlite:///{Path(self.database).expanduser().absolute()}"

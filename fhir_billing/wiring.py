@@ -1,0 +1,73 @@
+"""Every port meets its adapter here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+
+from fhir_billing import mapping_files, payers
+from fhir_billing.cycle.ports import Channel, Clock, EhrReader, EhrWriter
+from fhir_billing.ehr.connect import EhrSettings, connect
+from fhir_billing.mapping.site import Site
+from fhir_billing.payers import ChannelSettings
+from fhir_billing.settings import Settings
+from fhir_billing.store.store import SqlStore, open_store
+
+
+class SystemClock:
+    """The real time."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass
+class Wiring:
+    """One installation, put together."""
+
+    settings: Settings
+    clock: Clock
+
+    @cached_property
+    def site(self) -> Site:
+        """The site's mappings, payers and tables, compiled once."""
+        return mapping_files.load(self.settings.site, self.settings.mappings)
+
+    @cached_property
+    def store(self) -> SqlStore:
+        """The store; raises StoreMissing when it is not there or not migrated."""
+        return open_store(self.settings.database_url)
+
+    @cached_property
+    def channels(self) -> dict[str, Channel]:
+        """One channel for each name that the site's payers use."""
+        wanted = {profile.channel for profile in self.site.payers.values()} | {"loopback"}
+        settings = ChannelSettings(root=self.settings.channels, scenario=self.settings.scenario, clock=self.clock)
+        return {name: payers.channel(name, settings) for name in sorted(wanted)}
+
+    @cached_property
+    def ehr(self) -> tuple[EhrReader, EhrWriter] | None:
+        """The EHR, when one is set up."""
+        if not self.settings.ehr_url:
+            return None
+        return connect(self.ehr_settings)
+
+    @property
+    def ehr_settings(self) -> EhrSettings:
+        """What the EHR adapter needs to know."""
+        s = self.settings
+        return EhrSettings(
+            url=s.ehr_url,
+            client_id=s.ehr_client_id,
+            key=s.ehr_key,
+            key_id=s.ehr_key_id,
+            token_url=s.ehr_token_url,
+            scopes=s.ehr_scopes,
+        )
+
+
+def wire(settings: Settings | None = None, clock: Clock | None = None) -> Wiring:
+    """An installation from its settings."""
+    return Wiring(settings=settings or Settings(), clock=clock or SystemClock())

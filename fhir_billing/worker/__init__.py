@@ -1,0 +1,1 @@
+"""The beat: it knows when, never what."""
