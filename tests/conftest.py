@@ -207,5 +207,7 @@ def shared() -> Path:
     """The large charts and payer files that lie beside the repository; a clone alone does not have them."""
     found = ROOT.parent / "shared" / "data"
     if not found.is_dir():
-        lacking(f"../shared/data is not beside {ROOT.name}: the large charts and payer files are tested only where it is")
+        lacking(
+            f"../shared/data is not beside {ROOT.name}: the large charts and payer files are tested only where it is"
+        )
     return found.parent

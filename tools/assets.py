@@ -49,7 +49,9 @@ def main() -> int:
     (OUT / "icons.svg").write_text(sprite(), encoding="utf-8")
     cut_font(PACKAGES / FONT, OUT / "inter.woff2")
     (OUT / "LICENSES.txt").write_text(licences(), encoding="utf-8")
-    sizes = {p.name: len(p.read_bytes() if p.suffix == ".woff2" else gzip.compress(p.read_bytes())) for p in OUT.iterdir()}
+    sizes = {
+        p.name: len(p.read_bytes() if p.suffix == ".woff2" else gzip.compress(p.read_bytes())) for p in OUT.iterdir()
+    }
     listed = ", ".join(f"{name} {size / 1000:.1f}" for name, size in sorted(sizes.items()) if name != "LICENSES.txt")
     print(f"setup: front-end files, kB compressed: {listed}", file=sys.stderr)
     return 0
@@ -84,7 +86,7 @@ def environment(folder: Path, pins: str) -> Path:
     venv.create(folder, with_pip=True, clear=True)
     wanted = ROOT / "requirements" / f"{pins}.txt"
     python = folder / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    pip = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     subprocess.run([*pip, "--require-hashes", "-r", str(wanted)], check=True)
     return folder / "bin"
 

@@ -37,12 +37,12 @@ case ${1:-} in
   run)
     environment .venv
     say "installing what the product needs (once)"
-    pip install -q --require-hashes -r requirements/run.txt
-    pip install -q --no-deps --no-build-isolation -e .
+    pip install -qq --require-hashes -r requirements/run.txt
+    pip install -qq --no-deps --no-build-isolation -e .
     stamp run ;;
   test)
     say "installing what the tests need (once)"
-    pip install -q --require-hashes -r requirements/test.txt
+    pip install -qq --require-hashes -r requirements/test.txt
     stamp test ;;
   assets)
     .venv/bin/python -m tools.assets
@@ -59,7 +59,7 @@ case ${1:-} in
       say "Debian packages missing: ${want[*]}. Tests that need them are skipped. As root: apt-get install ${want[*]}" ;;
   pins)
     environment .cache/pins
-    .cache/pins/bin/python -m pip --disable-pip-version-check install -q uv
+    .cache/pins/bin/python -m pip --disable-pip-version-check install -qq uv
     for list in requirements/{run,test,assets,node} tests/peers/pins/{sekmet,staff-oidc,node}; do
       .cache/pins/bin/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 \
         --no-emit-index-url --no-header "$list.in" -o "$list.txt"

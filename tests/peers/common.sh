@@ -116,7 +116,7 @@ venv() {
   once "$dir" make_venv "$dir" "$here/pins/$1.txt"
   bin=$dir/bin
 }
-make_venv() { python3 -m venv "$1" && timeout 900 "$1/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$2"; }
+make_venv() { python3 -m venv "$1" && timeout 900 "$1/bin/pip" install -qq --disable-pip-version-check --require-hashes -r "$2"; }
 
 # need_node: sets $node, and $npm to the command for its npm. The machine's own Node if @medplum 4.5 and oidc-provider 9
 # run on it (20.19 and later 20, or 22.12 and up; Debian 12's own 18 is too old), else Node 24 from PyPI
