@@ -8,7 +8,9 @@ FROM python:3.11-slim-bookworm AS build
 WORKDIR /app
 COPY requirements requirements
 RUN python -m venv /app/.venv \
- && /app/.venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/run.txt
+ && /app/.venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/build.txt \
+ && /app/.venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-build-isolation \
+      -r requirements/run.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY tools tools
 COPY fhir_billing fhir_billing

@@ -22,7 +22,7 @@ help: ## this list
 setup: $(STAMPS)/run $(STAMPS)/assets $(STAMPS)/sandbox ## what the product and the demo need
 	@:
 
-$(STAMPS)/run: requirements/run.txt pyproject.toml tools/setup.sh
+$(STAMPS)/run: requirements/build.txt requirements/run.txt pyproject.toml tools/setup.sh
 	@PYTHON=$(PYTHON) tools/setup.sh run
 
 $(STAMPS)/test: requirements/test.txt $(STAMPS)/run

@@ -37,7 +37,8 @@ case ${1:-} in
   run)
     environment .venv
     say "installing what the product needs (once)"
-    pip install -qq --require-hashes -r requirements/run.txt
+    pip install -qq --require-hashes -r requirements/build.txt
+    pip install -qq --require-hashes --no-build-isolation -r requirements/run.txt
     pip install -qq --no-deps --no-build-isolation -e .
     stamp run ;;
   test)
@@ -60,7 +61,7 @@ case ${1:-} in
   pins)
     environment .cache/pins
     .cache/pins/bin/python -m pip --disable-pip-version-check install -qq uv
-    for list in requirements/{run,test,assets,node} tests/peers/pins/{sekmet,staff-oidc,node}; do
+    for list in requirements/{build,run,test,assets,node} tests/peers/pins/{sekmet,staff-oidc,node}; do
       .cache/pins/bin/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 \
         --no-emit-index-url --no-header "$list.in" -o "$list.txt"
     done ;;
