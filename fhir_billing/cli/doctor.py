@@ -1,0 +1,85 @@
+"""`doctor`: what is set up, what is not, and how to fix it, one line each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fhir_billing.wiring import Wiring
+
+Check = tuple[str, Callable[[], str]]
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """No options."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when all that is set up works; 3 when the store or a service that is named does not answer."""
+    from fhir_billing.domain.errors import BillingError
+    from fhir_billing.wiring import wire
+
+    wiring = wire()
+    code = 0
+    for name, check in _checks(wiring):
+        try:
+            say = check()
+        except BillingError as error:
+            code, say = 3, f"NOT OK: {error.say}" + (f"; {error.fix}" if error.fix else "")
+        except Exception as error:
+            code, say = 3, f"NOT OK: {type(error).__name__}; look at the setting"
+        print(f"{name:10}  {say}")
+    return code
+
+
+def _checks(wiring: Wiring) -> list[Check]:
+    return [
+        ("site", lambda: _site(wiring)),
+        ("store", lambda: _store(wiring)),
+        ("audit", lambda: _audit(wiring)),
+        ("redis", lambda: _redis(wiring.settings.redis_url)),
+        ("ehr", lambda: _ehr(wiring)),
+        ("channels", lambda: ", ".join(wiring.channels)),
+        ("sign-in", lambda: _sign_in(wiring)),
+    ]
+
+
+def _site(wiring: Wiring) -> str:
+    site = wiring.site
+    return f"{site.name}: {len(site.payers)} payers"
+
+
+def _store(wiring: Wiring) -> str:
+    counts = wiring.store.waiting_counts()
+    return "ok: " + ", ".join(f"{value} {name}" for name, value in counts.items())
+
+
+def _audit(wiring: Wiring) -> str:
+    broken = wiring.store.verify_audit()
+    return "the chain holds" if broken is None else f"NOT OK: the chain breaks at row {broken}; find out who changed it"
+
+
+def _redis(url: str) -> str:
+    if not url:
+        return "not set up: the beat runs in the serving process (set REDIS_URL for several)"
+    import redis
+
+    redis.Redis.from_url(url).ping()
+    return "answers"
+
+
+def _ehr(wiring: Wiring) -> str:
+    if not wiring.settings.ehr_url:
+        return "not set up: set FHIR_BILLING_EHR_URL"
+    from fhir_billing.ehr.connect import software
+
+    return f"answers: {software(wiring.ehr_settings)}"
+
+
+def _sign_in(wiring: Wiring) -> str:
+    settings = wiring.settings
+    if settings.oidc_issuer:
+        return f"by {settings.oidc_issuer}"
+    return "the demo user" if settings.demo else "not set up: set FHIR_BILLING_OIDC_ISSUER, nobody can sign in"
