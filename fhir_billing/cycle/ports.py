@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 from fhir_billing.cycle.records import (
@@ -219,9 +219,3 @@ class Store(Protocol):
 
     def cursor(self, name: str) -> str: ...
     def set_cursor(self, name: str, value: str) -> None: ...
-
-
-class Views(Protocol):
-    """What the screens read. Each method is one page's worth, in trade words; the store answers, nothing is decided."""
-
-    def today(self, today: date) -> Any: ...
