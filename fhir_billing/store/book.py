@@ -1,0 +1,214 @@
+"""One open transaction on the store: everything that a message decides goes through one Book, and commits or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, select, update
+
+from fhir_billing.cycle.records import (
+    Arrival,
+    ClaimRecord,
+    EnvelopeRecord,
+    Message,
+    Outcome,
+    PaymentRecord,
+    RemittanceRecord,
+    Told,
+    VisitRecord,
+)
+from fhir_billing.domain.errors import StaleVersion
+from fhir_billing.domain.ledger import Journal
+from fhir_billing.domain.lifecycle import State
+from fhir_billing.domain.money import Money
+from fhir_billing.store import audit, inbox, ledger, outbox, tables
+from fhir_billing.store.bodies import Bodies
+from fhir_billing.store.rows import Record, as_record, columns, insert, upsert, values
+
+NEW = 0
+"""The version of a claim that was never saved."""
+
+
+class SqlBook:
+    """Implements `cycle.ports.Book` on a connection whose transaction somebody else ends."""
+
+    def __init__(self, connection: Connection, bodies: Bodies) -> None:
+        self.connection = connection
+        self._bodies = bodies
+        self._audited: list[audit.Line] = []
+
+    def close(self) -> None:
+        """What is written last: the audit trail, under its lock."""
+        audit.append(self.connection, self._audited)
+        self._audited = []
+
+    # inbox
+
+    def next_message(self) -> Message | None:
+        return inbox.next_message(self.connection, self._bodies)
+
+    def message(self, message_id: int) -> Message | None:
+        return inbox.by_id(self.connection, self._bodies, message_id)
+
+    def arrivals(self, message_id: int) -> list[Arrival]:
+        return inbox.arrivals(self.connection, message_id)
+
+    def settle(
+        self,
+        message: Message,
+        outcome: Outcome,
+        *,
+        say: str = "",
+        claims: Sequence[str] = (),
+        findings: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        inbox.settle(self.connection, message.id, outcome, say=say, claims=claims, findings=findings)
+
+    # visits and claims
+
+    def visit(self, encounter: str) -> VisitRecord | None:
+        return self._one(VisitRecord, self._of(VisitRecord, tables.visit).where(tables.visit.c.encounter == encounter))
+
+    def save_visit(self, visit: VisitRecord) -> None:
+        upsert(self.connection, tables.visit, values(tables.visit, visit))
+
+    def visits(self) -> list[VisitRecord]:
+        served = tables.visit.c.served_on
+        oldest_first = (served.is_(None), served, tables.visit.c.encounter)
+        return self._all(VisitRecord, self._of(VisitRecord, tables.visit).order_by(*oldest_first))
+
+    def claim(self, number: str) -> ClaimRecord | None:
+        which = self._of(ClaimRecord, tables.claim).where(tables.claim.c.number == number)
+        return self._one(ClaimRecord, which.with_for_update())
+
+    def claims(
+        self, *, states: Iterable[State] | None = None, encounter: str | None = None, patient: str | None = None
+    ) -> list[ClaimRecord]:
+        row = tables.claim.c
+        which = self._of(ClaimRecord, tables.claim).order_by(row.number)
+        if states is not None:
+            which = which.where(row.state.in_(list(states)))
+        return self._all(ClaimRecord, _narrowed(which, tables.claim, encounter=encounter, patient=patient))
+
+    def save_claim(self, claim: ClaimRecord) -> ClaimRecord:
+        row = tables.claim
+        saved = replace(claim, version=claim.version + 1)
+        if claim.version == NEW:
+            new = (
+                insert(self.connection, row).values(values(row, saved)).on_conflict_do_nothing().returning(row.c.number)
+            )
+            done = self.connection.execute(new).first() is not None
+        else:
+            same = (row.c.number == claim.number, row.c.version == claim.version)
+            done = bool(self.connection.execute(update(row).where(*same).values(values(row, saved))).rowcount)
+        if not done:
+            raise StaleVersion(f"somebody else changed {claim.number} first", fix="look at it again, then decide")
+        return saved
+
+    def tell(self, line: Told) -> None:
+        self.connection.execute(tables.biography.insert().values(values(tables.biography, line)))
+
+    def biography(self, claim: str) -> list[Told]:
+        row = tables.biography
+        return self._all(Told, self._of(Told, row).where(row.c.claim == claim).order_by(row.c.id))
+
+    # ledger
+
+    def post(self, journal: Journal, message: int) -> bool:
+        return ledger.post(self.connection, journal, message)
+
+    def balances(self, claim: str) -> dict[str, Money]:
+        return ledger.balances(self.connection, claim)
+
+    def journals(self, claim: str | None = None) -> list[Journal]:
+        return ledger.journals(self.connection, claim)
+
+    def clearing(self, trace: str) -> dict[str, Money]:
+        return ledger.clearing(self.connection, trace)
+
+    # remittances
+
+    def remittances(self, *, payer: str | None = None, trace: str | None = None) -> list[RemittanceRecord]:
+        row = tables.remittance
+        which = self._of(RemittanceRecord, row).order_by(row.c.place)
+        return self._all(RemittanceRecord, _narrowed(which, row, payer=payer, trace=trace))
+
+    def next_remittance_number(self) -> str:
+        return f"R-{self.take_control('', 'remittance')}"
+
+    def save_remittance(self, remittance: RemittanceRecord) -> None:
+        place = int(remittance.number.rpartition("-")[2])
+        upsert(self.connection, tables.remittance, {**values(tables.remittance, remittance), "place": place})
+
+    def save_payment(self, payment: PaymentRecord) -> None:
+        self.connection.execute(tables.payment.insert().values(values(tables.payment, payment)))
+
+    def payments(self, claim: str | None = None) -> list[PaymentRecord]:
+        row = tables.payment
+        return self._all(PaymentRecord, _narrowed(self._of(PaymentRecord, row).order_by(row.c.id), row, claim=claim))
+
+    # envelopes and outbox
+
+    def take_control(self, partner: str, what: str, count: int = 1) -> int:
+        row = tables.control_number
+        taken = insert(self.connection, row).values(partner=partner, what=what, last=count)
+        taken = taken.on_conflict_do_update(index_elements=["partner", "what"], set_={"last": row.c.last + count})
+        last = self.connection.execute(taken.returning(row.c.last)).scalar_one()
+        return int(last) - count + 1
+
+    def save_envelope(self, envelope: EnvelopeRecord) -> None:
+        row = tables.envelope
+        held = values(row, envelope)
+        known = insert(self.connection, row).values(held).on_conflict_do_update(index_elements=["key"], set_=held)
+        self.connection.execute(known)
+        inside = [
+            {"envelope": envelope.key, "claim": c} for c in dict.fromkeys(c for s in envelope.sets.values() for c in s)
+        ]
+        if inside:
+            self.connection.execute(insert(self.connection, tables.envelope_claim).on_conflict_do_nothing(), inside)
+
+    def envelopes(
+        self,
+        *,
+        key: str | None = None,
+        interchange: str | None = None,
+        group: str | None = None,
+        claim: str | None = None,
+    ) -> list[EnvelopeRecord]:
+        row, inside = tables.envelope, tables.envelope_claim
+        which = self._of(EnvelopeRecord, row).order_by(row.c.id)
+        if claim is not None:
+            which = which.where(row.c.key.in_(select(inside.c.envelope).where(inside.c.claim == claim)))
+        return self._all(EnvelopeRecord, _narrowed(which, row, key=key, interchange=interchange, group=group))
+
+    def queue(self, *, kind: str, key: str, destination: str, body: bytes, at: datetime, claim: str = "") -> None:
+        outbox.queue(
+            self.connection, self._bodies, kind=kind, key=key, destination=destination, body=body, at=at, claim=claim
+        )
+
+    # the rest
+
+    def audit(self, *, at: datetime, who: str, what: str, about: str = "", why: str = "") -> None:
+        self._audited.append(audit.Line(at=at, who=who, what=what, about=about, why=why))
+
+    @staticmethod
+    def _of(record: type[Record], table: Table) -> Select[Any]:
+        return select(*columns(table, record))
+
+    def _all(self, record: type[Record], which: Select[Any]) -> list[Record]:
+        return [as_record(record, row) for row in self.connection.execute(which)]
+
+    def _one(self, record: type[Record], which: Select[Any]) -> Record | None:
+        row = self.connection.execute(which).first()
+        return as_record(record, row) if row else None
+
+
+def _narrowed(which: Select[Any], table: Table, **wanted: str | None) -> Select[Any]:
+    """Only rows that have the given values."""
+    for name, value in wanted.items():
+        if value is not None:
+            which = which.where(table.c[name] == value)
+    return which

@@ -1,0 +1,142 @@
+"""What arrives is kept before anything looks at it: the very bytes, once, and every route by which they came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, func, or_, select, update
+
+from fhir_billing.cycle.records import Arrival, Kind, Message, Outcome
+from fhir_billing.domain.errors import MessageNotFound, NotAMove
+from fhir_billing.store.bodies import Bodies
+from fhir_billing.store.locks import WORKING, hold
+from fhir_billing.store.rows import as_record, columns, insert
+from fhir_billing.store.tables import arrival, inbox
+
+_NAMES: Final = [field.name for field in fields(Message)]
+DECIDING: Final = tuple(kind for kind in Kind if kind is not Kind.DOORBELL)
+
+
+def messages(connection: Connection, bodies: Bodies, which: Select[Any]) -> list[Message]:
+    """The messages that a SELECT of the inbox finds."""
+    return [_message(row, bodies) for row in connection.execute(which)]
+
+
+def picked() -> Select[Any]:
+    """A SELECT of all that a Message has."""
+    return select(*columns(inbox, Message))
+
+
+def _message(row: Row[Any], bodies: Bodies) -> Message:
+    held: dict[str, Any] = {name: row._mapping[name] for name in _NAMES}  # noqa: SLF001
+    return Message(**{**held, "body": bodies.get(held["body"], held["sha256"])})
+
+
+def by_id(connection: Connection, bodies: Bodies, message_id: int) -> Message | None:
+    """The message of this number."""
+    return next(iter(messages(connection, bodies, picked().where(inbox.c.id == message_id))), None)
+
+
+def keep(
+    connection: Connection,
+    bodies: Bodies,
+    kind: Kind,
+    key: str,
+    body: bytes,
+    *,
+    at: datetime,
+    channel: str,
+    name: str,
+    who: str,
+) -> tuple[Message, bool]:
+    """Keep the bytes, or only note that they came again."""
+    in_row, sha256 = bodies.put(body)
+    row = {
+        "kind": kind, "key": key, "at": at, "body": in_row, "size": len(body), "sha256": sha256,
+        "channel": channel, "name": name, "who": who,
+    }  # fmt: skip
+    new = connection.execute(
+        insert(connection, inbox)
+        .values(row)
+        .on_conflict_do_nothing(index_elements=["kind", "key"])
+        .returning(inbox.c.id)
+    ).scalar()
+    [message] = messages(connection, bodies, picked().where(inbox.c.kind == kind, inbox.c.key == key))
+    connection.execute(arrival.insert().values(message=message.id, at=at, channel=channel, name=name))
+    return message, new is not None
+
+
+def arrivals(connection: Connection, message_id: int) -> list[Arrival]:
+    """How and when a message came, first to last."""
+    which = select(*columns(arrival, Arrival)).where(arrival.c.message == message_id).order_by(arrival.c.id)
+    return [as_record(Arrival, row) for row in connection.execute(which)]
+
+
+def next_message(connection: Connection, bodies: Bodies) -> Message | None:
+    """The oldest that waits to be worked. Whoever asks holds the only right to work until the transaction ends."""
+    hold(connection, WORKING)
+    waits = (inbox.c.outcome == Outcome.WAITING, inbox.c.kind.in_(DECIDING))
+    return next(iter(messages(connection, bodies, picked().where(*waits).order_by(inbox.c.id).limit(1))), None)
+
+
+def settle(
+    connection: Connection,
+    message_id: int,
+    outcome: Outcome,
+    *,
+    say: str,
+    claims: Sequence[str],
+    findings: Sequence[Mapping[str, object]],
+) -> None:
+    """Worked: it gets the next place in the order of work."""
+    place = select(func.coalesce(func.max(inbox.c.worked), 0) + 1).scalar_subquery()
+    _change(
+        connection, message_id, outcome=outcome, say=say, claims=tuple(claims), findings=tuple(findings),
+        attempts=inbox.c.attempts + 1, worked=place, retry_at=None,
+    )  # fmt: skip
+
+
+def failed(connection: Connection, message_id: int, say: str, findings: Sequence[Mapping[str, object]]) -> None:
+    """It could not be worked: kept whole, shown, and out of the way of the next one."""
+    _change(
+        connection,
+        message_id,
+        outcome=Outcome.QUARANTINED,
+        say=say,
+        findings=tuple(findings),
+        attempts=inbox.c.attempts + 1,
+    )
+
+
+def retry(connection: Connection, message_id: int) -> None:
+    """A quarantined message waits again. Raises NotAMove for any other."""
+    outcome = connection.execute(select(inbox.c.outcome).where(inbox.c.id == message_id)).scalar()
+    if outcome is not None and outcome is not Outcome.QUARANTINED:
+        raise NotAMove(f"message {message_id} is {outcome}, not quarantined", fix="nothing needs to be done")
+    _change(connection, message_id, outcome=Outcome.WAITING, retry_at=None)
+
+
+def doorbells(connection: Connection, bodies: Bodies, now: datetime) -> list[Message]:
+    """Doorbells that may be answered now, oldest first."""
+    waits = (inbox.c.outcome == Outcome.WAITING, inbox.c.kind == Kind.DOORBELL)
+    ripe = or_(inbox.c.retry_at.is_(None), inbox.c.retry_at <= now)
+    return messages(connection, bodies, picked().where(*waits, ripe).order_by(inbox.c.id))
+
+
+def doorbell_done(connection: Connection, message_id: int, say: str) -> None:
+    """Answered."""
+    _change(connection, message_id, outcome=Outcome.DONE, say=say, attempts=inbox.c.attempts + 1, retry_at=None)
+
+
+def doorbell_later(connection: Connection, message_id: int, say: str, retry_at: datetime) -> None:
+    """Nobody answered at the other end: ring again then."""
+    _change(connection, message_id, say=say, attempts=inbox.c.attempts + 1, retry_at=retry_at)
+
+
+def _change(connection: Connection, message_id: int, **values: Any) -> None:
+    found = connection.execute(update(inbox).where(inbox.c.id == message_id).values(**values))
+    if not found.rowcount:
+        raise MessageNotFound(f"there is no message {message_id}", fix="look at the quarantine page")

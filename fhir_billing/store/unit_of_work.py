@@ -1,0 +1,73 @@
+"""One message is one transaction: it begins here, and ends here in a commit or in nothing at all.
+
+SQLite has one writer at a time, so a writing transaction says so when it begins (`BEGIN IMMEDIATE`) instead of failing
+half way; a reading one sees the book as it was when it began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError
+
+from fhir_billing.domain.errors import Contended
+
+BUSY_MILLISECONDS = 30_000
+READING = "reading"
+
+
+def normal_url(url: str) -> URL:
+    """The URL as SQLAlchemy wants it: Postgres is spoken to by psycopg 3, SQLite by Python's own driver."""
+    made = make_url("postgresql" + url.removeprefix("postgres") if url.startswith("postgres://") else url)
+    if made.get_backend_name() == "postgresql":
+        return made.set(drivername="postgresql+psycopg")
+    return made.set(drivername="sqlite+pysqlite") if made.get_backend_name() == "sqlite" else made
+
+
+def make_engine(url: str) -> Engine:
+    """An engine that begins transactions as this store needs them."""
+    made = normal_url(url)
+    if made.get_backend_name() != "sqlite":
+        return create_engine(made, pool_pre_ping=True)
+    engine = create_engine(made, connect_args={"timeout": BUSY_MILLISECONDS // 1000})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself
+    for pragma in (
+        f"busy_timeout = {BUSY_MILLISECONDS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",  # what a channel was told we took must survive a power cut
+        "foreign_keys = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(READING, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that may write. Raises Contended when another one holds the book for too long."""
+    with engine.connect() as connection:
+        try:
+            transaction = connection.begin()
+        except OperationalError as error:
+            raise Contended("another program is writing to the book", fix="try again") from error
+        with transaction:
+            yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads; it waits for nobody."""
+    with engine.connect().execution_options(**{READING: True}) as connection, connection.begin():
+        yield connection
