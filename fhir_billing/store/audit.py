@@ -61,9 +61,8 @@ def append(connection: Connection, lines: list[Line]) -> None:
 
 def first_broken(connection: Connection) -> Broken | None:
     """Walk the whole chain; None when it holds."""
-    previous, number = "", 0
-    for row in connection.execute(select(audit).order_by(audit.c.id)):
-        number += 1
+    previous = ""
+    for number, row in enumerate(connection.execute(select(audit).order_by(audit.c.id)), start=1):
         if row.id != number:
             return Broken(line=number, say=f"line {number} is gone")
         if row.previous != previous:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, select, update
@@ -76,9 +76,8 @@ class SqlBook:
         upsert(self.connection, tables.visit, values(tables.visit, visit))
 
     def visits(self) -> list[VisitRecord]:
-        served = tables.visit.c.served_on
-        oldest_first = (served.is_(None), served, tables.visit.c.encounter)
-        return self._all(VisitRecord, self._of(VisitRecord, tables.visit).order_by(*oldest_first))
+        found = self._all(VisitRecord, self._of(VisitRecord, tables.visit))
+        return sorted(found, key=lambda visit: (visit.served_on or date.max, visit.encounter))
 
     def claim(self, number: str) -> ClaimRecord | None:
         which = self._of(ClaimRecord, tables.claim).where(tables.claim.c.number == number)
@@ -88,10 +87,11 @@ class SqlBook:
         self, *, states: Iterable[State] | None = None, encounter: str | None = None, patient: str | None = None
     ) -> list[ClaimRecord]:
         row = tables.claim.c
-        which = self._of(ClaimRecord, tables.claim).order_by(row.number)
+        which = self._of(ClaimRecord, tables.claim)
         if states is not None:
             which = which.where(row.state.in_(list(states)))
-        return self._all(ClaimRecord, _narrowed(which, tables.claim, encounter=encounter, patient=patient))
+        found = self._all(ClaimRecord, _narrowed(which, tables.claim, encounter=encounter, patient=patient))
+        return sorted(found, key=lambda claim: claim.number)  # here, because each database has its own order of letters
 
     def save_claim(self, claim: ClaimRecord) -> ClaimRecord:
         row = tables.claim

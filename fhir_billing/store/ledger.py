@@ -60,18 +60,21 @@ def _next_number(connection: Connection) -> int:
 def balances(connection: Connection, claim: str) -> dict[str, Money]:
     """Account → what this claim has there."""
     which = select(posting.c.account, func.sum(posting.c.amount)).where(posting.c.claim == claim)
-    return _not_zero(connection, which.group_by(posting.c.account).order_by(posting.c.account))
+    return _not_zero(connection, which.group_by(posting.c.account))
 
 
 def clearing(connection: Connection, trace: str) -> dict[str, Money]:
     """Claim → what this trace number still has in clearing."""
     mine = (posting.c.account == ledger.CLEARING, posting.c.party == trace)
     which = select(posting.c.claim, func.sum(posting.c.amount)).where(*mine)
-    return _not_zero(connection, which.group_by(posting.c.claim).order_by(posting.c.claim))
+    return _not_zero(connection, which.group_by(posting.c.claim))
 
 
 def _not_zero(connection: Connection, which: Any) -> dict[str, Money]:
-    return {name: int(amount) for name, amount in connection.execute(which) if amount}
+    sums = sorted(
+        tuple(row) for row in connection.execute(which)
+    )  # here, because each database has its own order of letters
+    return {name: int(amount) for name, amount in sums if amount}
 
 
 def journals(connection: Connection, claim: str | None = None) -> list[Journal]:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -143,7 +144,7 @@ def _machine() -> str:
     """This machine and, on Linux, the room of process numbers in it: two containers may share a name but never that."""
     room = ""
     with suppress(OSError):
-        room = os.readlink("/proc/self/ns/pid")
+        room = str(Path("/proc/self/ns/pid").readlink())
     return f"{platform.node()}|{room}"
 
 

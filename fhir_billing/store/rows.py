@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Table
@@ -13,8 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 Record = TypeVar("Record")
 
 
-@cache
-def columns(table: Table, record: type) -> tuple[ColumnElement[Any], ...]:
+def columns(table: Table, record: type[Any]) -> tuple[ColumnElement[Any], ...]:
     """The columns that the record has, in its order."""
     return tuple(table.c[field.name] for field in fields(record) if field.name in table.c)
 

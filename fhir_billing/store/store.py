@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from hashlib import sha256
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import OperationalError
 
 from fhir_billing.cycle.records import Kind, Message, OutboxRecord, Outcome
-from fhir_billing.domain.errors import StoreMissing
-from fhir_billing.domain.money import Money
-from fhir_billing.store import audit, inbox, ledger, outbox, tables
+from fhir_billing.domain.errors import ImpossibleState, StoreMissing
+from fhir_billing.domain.money import Money, show
+from fhir_billing.store import audit, guards, inbox, ledger, outbox, tables
 from fhir_billing.store.bodies import bodies_of
 from fhir_billing.store.book import SqlBook
 from fhir_billing.store.rows import upsert
@@ -169,6 +170,37 @@ class SqlStore:
         """The first line of the audit trail that is not what was written; None when the chain holds."""
         with self.reading() as connection:
             return audit.first_broken(connection)
+
+    def verify_bodies(self) -> list[str]:
+        """Messages whose bytes are gone or are not the bytes that arrived, a sentence each."""
+        with self.reading() as connection:
+            numbers = list(connection.execute(select(tables.inbox.c.id).order_by(tables.inbox.c.id)).scalars())
+        return [say for number in numbers if (say := self._body_fault(number))]
+
+    def _body_fault(self, number: int) -> str:
+        try:
+            with self.reading() as connection:
+                message = inbox.by_id(connection, self._bodies, number)
+        except ImpossibleState as error:
+            return f"message {number}: {error.say}"
+        if message is None or sha256(message.body).hexdigest() == message.sha256:
+            return ""
+        return f"message {number}: its bytes are not the ones that arrived"
+
+    def missing_guards(self) -> list[str]:
+        """Triggers that should keep ledger and audit as they are, and are not there."""
+        with self.reading() as connection:
+            return sorted(guards.missing(connection))
+
+    def verify(self) -> list[str]:
+        """Everything that can be checked about the book, a sentence for each fault; empty when it is sound."""
+        broken = self.verify_audit()
+        return [
+            *(f"the guard {name} is gone" for name in self.missing_guards()),
+            *([f"audit trail: {broken.say}"] if broken else []),
+            *(f"journal {key} is off by {show(amount)}" for key, amount in self.verify_ledger().items()),
+            *self.verify_bodies(),
+        ]
 
     def verify_ledger(self) -> dict[str, Money]:
         """Journals that do not sum to zero, with what they are off by: empty."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
@@ -17,6 +17,8 @@ from fhir_billing.domain.errors import Contended
 
 BUSY_MILLISECONDS = 30_000
 READING = "reading"
+POOL: Final[dict[str, Any]] = {"pool_size": 10, "max_overflow": 40}
+"""As many as the threads that serve pages."""
 
 
 def normal_url(url: str) -> URL:
@@ -31,8 +33,8 @@ def make_engine(url: str) -> Engine:
     """An engine that begins transactions as this store needs them."""
     made = normal_url(url)
     if made.get_backend_name() != "sqlite":
-        return create_engine(made, pool_pre_ping=True)
-    engine = create_engine(made, connect_args={"timeout": BUSY_MILLISECONDS // 1000})
+        return create_engine(made, pool_pre_ping=True, **POOL)
+    engine = create_engine(made, connect_args={"timeout": BUSY_MILLISECONDS // 1000}, **POOL)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
@@ -69,5 +71,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads; it waits for nobody."""
-    with engine.connect().execution_options(**{READING: True}) as connection, connection.begin():
+    postgres = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    options = {READING: True} if engine.dialect.name == "sqlite" else postgres
+    with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
