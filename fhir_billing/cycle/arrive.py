@@ -41,12 +41,8 @@ def receive(store: Store, site: Site, *, name: str, body: bytes, at: datetime, c
 
 def kind_of(message: Message) -> str:
     """What an X12 file is, by its first transaction set; `unknown` for what cannot be read."""
-    from fhir_billing.domain.errors import BillingError
     from fhir_billing.x12.envelope import read
 
-    try:
-        reading = read(message.body)
-    except BillingError:
-        return "unknown"
-    kinds = dict.fromkeys(s.kind for i in reading.interchanges for g in i.groups for s in g.sets)
+    reading = read(message.body)
+    kinds = dict.fromkeys(one.kind for one in reading.sets)
     return ",".join(kinds) or ("TA1" if reading.interchanges else "unknown")

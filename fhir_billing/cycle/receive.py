@@ -10,7 +10,7 @@ from fhir_billing.cycle.records import Outcome
 from fhir_billing.cycle.remit import remitted
 from fhir_billing.cycle.turn import Result, Turn
 from fhir_billing.domain.errors import MalformedInterchange
-from fhir_billing.x12.envelope import read
+from fhir_billing.x12.envelope import opened
 from fhir_billing.x12.read_835 import remittances
 from fhir_billing.x12.read_acks import acknowledgments
 
@@ -20,12 +20,9 @@ ACKNOWLEDGING = ("TA1", "999", "277CA", "277")
 def received(turn: Turn) -> Result:
     """Work one file from a payer. A broken one is quarantined whole by the error that this raises."""
     data = turn.message.body
-    reading = read(data)
-    blocking = [finding for finding in reading.findings if finding.is_blocking]
-    if blocking:
-        raise MalformedInterchange(blocking[0].say, fix=blocking[0].fix)
-    kinds = {s.kind for interchange in reading.interchanges for group in interchange.groups for s in group.sets}
-    if all(interchange.test for interchange in reading.interchanges):
+    reading = opened(data)
+    kinds = {one.kind for one in reading.sets}
+    if all(interchange.is_test for interchange in reading.interchanges):
         return Result(outcome=Outcome.TEST, say="A test file (ISA15 T) is kept and never posted")
     if "835" in kinds:
         return remitted(turn, [r for r in remittances(data) if not r.is_test])

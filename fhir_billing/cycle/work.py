@@ -59,23 +59,27 @@ def work_one(store: Store, site: Site) -> tuple[Message, Result] | None:
     except BillingError as error:
         if message is None:
             raise
-        finding = finding_of(error)
-        store.failed(message.id, str(error), [finding])
-        return message, Result(outcome=Outcome.QUARANTINED, say=str(error), findings=(finding,))
+        findings = findings_of(error)
+        store.failed(message.id, str(error), findings)
+        return message, Result(outcome=Outcome.QUARANTINED, say=str(error), findings=tuple(findings))
 
 
-def finding_of(error: BillingError) -> dict[str, object]:
-    """An error as the quarantine page shows it."""
-    return {
-        "key": error.code,
-        "severity": "blocking",
-        "say": error.say,
-        "at": getattr(error, "at", ""),
-        "fix": error.fix,
-        "fix_by": "biller",
-        "source": "",
-        "resource": "",
-    }
+def findings_of(error: BillingError) -> list[dict[str, object]]:
+    """An error as the quarantine page shows it; a broken file names each of its places."""
+    places = getattr(error, "complaints", ()) or (error,)
+    return [
+        {
+            "key": error.code,
+            "severity": "blocking",
+            "say": place.say,
+            "at": str(getattr(place, "place", "")),
+            "fix": place.fix,
+            "fix_by": "biller",
+            "source": "",
+            "resource": "",
+        }
+        for place in places[:20]
+    ]
 
 
 def work_all(store: Store, site: Site, *, limit: int = 10_000) -> int:
