@@ -8,7 +8,6 @@ Spec: 005010X222A1, 005010X223A2; ST03 and GS08 say the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
@@ -17,9 +16,12 @@ from fhir_billing.domain.errors import OurContract
 from fhir_billing.domain.finding import Finding
 from fhir_billing.x12 import write_claim, write_lines
 from fhir_billing.x12.elements import clean, d8
-from fhir_billing.x12.envelope import Envelope, seal
+from fhir_billing.x12.envelope import seal
 from fhir_billing.x12.missing import missing
+from fhir_billing.x12.partners import Controls, Receiver, Sender, around, hhmm, phone
 from fhir_billing.x12.pieces import address, name, seg, subscriber_loop
+
+__all__ = ["MOST_CLAIMS", "VERSIONS", "CannotWrite", "Controls", "Receiver", "Sender", "sorted_by_loop", "write"]
 
 VERSIONS = {ClaimKind.PROFESSIONAL: "005010X222A1", ClaimKind.INSTITUTIONAL: "005010X223A2"}
 MOST_CLAIMS = 5000
@@ -35,35 +37,6 @@ class CannotWrite(OurContract):
         claim, found = next(iter(findings.items()))
         super().__init__(f"claim {claim}: {found[0].say}", fix=found[0].fix)
         self.findings = findings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
-    """Who sends: ISA06, GS02 and NM1*41."""
-
-    id: str
-    name: str
-    qualifier: str = "ZZ"
-    contact_name: str = ""
-    contact_phone: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receiver:
-    """Who receives: ISA08, GS03 and NM1*40."""
-
-    id: str
-    name: str
-    qualifier: str = "ZZ"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Controls:
-    """The numbers of one sending, chosen by whoever keeps them."""
-
-    interchange: int
-    group: int
-    set_start: int = 1
 
 
 def write(
@@ -87,12 +60,7 @@ def write(
         reference = f"{controls.interchange:09d}-{control}"
         body = _set(ordered[start : start + MOST_CLAIMS], kind, sender, receiver, control, reference, at)
         sets.append((control, body))
-    envelope = Envelope(
-        sender=clean(sender.id), receiver=clean(receiver.id), sender_qualifier=sender.qualifier,
-        receiver_qualifier=receiver.qualifier, interchange_control=controls.interchange, group_control=controls.group,
-        functional="HC", version=VERSIONS[kind], at=at, test=test,
-    )  # fmt: skip
-    return seal(envelope, sets)
+    return seal(around(sender, receiver, controls, at, functional="HC", version=VERSIONS[kind], test=test), sets)
 
 
 def sorted_by_loop(claims: Iterable[Claim]) -> list[Claim]:
@@ -123,19 +91,13 @@ def _set(
 ) -> list[str]:
     segments = [
         seg("ST", "837", control, VERSIONS[kind]),
-        seg("BHT", "0019", "00", reference, d8(at), f"{at.hour:02d}{at.minute:02d}", "CH"),
+        seg("BHT", "0019", "00", reference, d8(at), hhmm(at), "CH"),
         seg("NM1", "41", "2", clean(sender.name, 60), "", "", "", "", "46", clean(sender.id)),
         seg("PER", "IC", clean(sender.contact_name or sender.name, 60), "TE", phone(sender.contact_phone)),
         seg("NM1", "40", "2", clean(receiver.name, 60), "", "", "", "", "46", clean(receiver.id)),
     ]
     segments.extend(_hierarchy(claims))
     return segments
-
-
-def phone(text: str) -> str:
-    """Ten digits, or nothing."""
-    digits = "".join(letter for letter in text if letter.isascii() and letter.isdigit())
-    return digits[-10:] if len(digits) >= 10 else digits
 
 
 def _hierarchy(claims: Sequence[Claim]) -> Iterator[str]:
