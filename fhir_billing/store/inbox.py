@@ -53,18 +53,15 @@ def keep(
     who: str,
 ) -> tuple[Message, bool]:
     """Keep the bytes, or only note that they came again."""
-    in_row, sha256 = bodies.put(body)
-    row = {
-        "kind": kind, "key": key, "at": at, "body": in_row, "size": len(body), "sha256": sha256,
-        "channel": channel, "name": name, "who": who,
-    }  # fmt: skip
-    new = connection.execute(
-        insert(connection, inbox)
-        .values(row)
-        .on_conflict_do_nothing(index_elements=["kind", "key"])
-        .returning(inbox.c.id)
-    ).scalar()
-    [message] = messages(connection, bodies, picked().where(inbox.c.kind == kind, inbox.c.key == key))
+    same = (inbox.c.kind == kind, inbox.c.key == key)
+    new = None
+    if connection.execute(select(inbox.c.id).where(*same)).first() is None:
+        in_row, sha256 = bodies.put(body)
+        row = {"kind": kind, "key": key, "at": at, "body": in_row, "size": len(body), "sha256": sha256}
+        row |= {"channel": channel, "name": name, "who": who}
+        entered = insert(connection, inbox).values(row).on_conflict_do_nothing(index_elements=["kind", "key"])
+        new = connection.execute(entered.returning(inbox.c.id)).scalar()
+    [message] = messages(connection, bodies, picked().where(*same))
     connection.execute(arrival.insert().values(message=message.id, at=at, channel=channel, name=name))
     return message, new is not None
 

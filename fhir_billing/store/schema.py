@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
-from fhir_billing.domain.errors import StoreMissing
+from fhir_billing.domain.errors import SiteConfig, StoreMissing
 from fhir_billing.store.locks import MIGRATION, hold
 from fhir_billing.store.tables import HEAD
-from fhir_billing.store.unit_of_work import make_engine, normal_url, writing
+from fhir_billing.store.unit_of_work import CHECK, make_engine, normal_url, writing
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 FIX = "run `fhir-billing migrate`"
+
+
+class NoSuchRevision(SiteConfig):
+    """A schema revision that this program does not know."""
+
+    code = "no-such-revision"
 
 
 def alembic_config(connection: Connection | None = None) -> Any:
@@ -31,6 +37,7 @@ def alembic_config(connection: Connection | None = None) -> Any:
 def migrate(url: str, revision: str = "head") -> str:
     """Bring the store to this revision (`head`, `base`, or one between, up or down); makes an SQLite file that is not there."""
     from alembic import command
+    from alembic.util import CommandError
 
     _make_room(url)
     engine = make_engine(url)
@@ -39,10 +46,13 @@ def migrate(url: str, revision: str = "head") -> str:
             hold(connection, MIGRATION)
             config = alembic_config(connection)
             move = command.downgrade if _is_down(config, revision_of(connection), revision) else command.upgrade
-            move(config, revision)
+            try:
+                move(config, revision)
+            except CommandError as error:
+                raise NoSuchRevision(f"there is no revision {revision}", fix="leave --to out for the newest") from error
             return revision_of(connection)
-    except OperationalError as error:
-        raise StoreMissing(_unreachable(url), fix="check FHIR_BILLING_DATABASE") from error
+    except DatabaseError as error:
+        raise missing_from(url, error) from error
     finally:
         engine.dispose()
 
@@ -63,8 +73,11 @@ def _make_room(url: str) -> None:
     if made.get_backend_name() != "sqlite" or not made.database:
         return
     path = Path(made.database)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # patients' names: nobody else's business
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # patients' names: nobody else's business
+    except OSError as error:
+        raise StoreMissing(f"{path} cannot be made: {error.strerror}", fix=CHECK) from error
 
 
 def revision_of(connection: Connection) -> str:
@@ -86,21 +99,18 @@ def check_schema(url: str, connection: Connection) -> None:
 def check_reachable(url: str) -> None:
     """Raises StoreMissing when there is no SQLite file at all: opening it would make an empty one."""
     made = normal_url(url)
-    if made.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise StoreMissing(f"{shown(url)} is neither SQLite nor Postgres", fix="check FHIR_BILLING_DATABASE")
     if made.get_backend_name() == "sqlite" and not Path(made.database or "").is_file():
         raise StoreMissing(f"there is no store at {made.database}", fix=f"{FIX}, or set FHIR_BILLING_DATABASE")
 
 
-def missing_from(url: str, error: SQLAlchemyError) -> StoreMissing:
-    """A store that does not answer, as the error that people see."""
-    return StoreMissing(f"{_unreachable(url)} ({type(error).__name__})", fix="start it, or check FHIR_BILLING_DATABASE")
-
-
-def _unreachable(url: str) -> str:
-    return f"{shown(url)} does not answer"
+def missing_from(url: str, error: DatabaseError) -> StoreMissing:
+    """A store that does not answer, or is none, as the error that people see."""
+    if isinstance(error, OperationalError):
+        return StoreMissing(f"{shown(url)} does not answer", fix=f"start it, or {CHECK}")
+    return StoreMissing(f"{shown(url)} is no database of ours", fix=CHECK)
 
 
 def shown(url: str) -> str:
-    """The URL without its password."""
-    return normal_url(url).render_as_string(hide_password=True)
+    """The database for people: a path, or a URL without its password."""
+    made = normal_url(url)
+    return made.database or "" if made.get_backend_name() == "sqlite" else made.render_as_string(hide_password=True)

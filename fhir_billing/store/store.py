@@ -11,7 +11,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from fhir_billing.cycle.records import Kind, Message, OutboxRecord, Outcome
 from fhir_billing.domain.errors import ImpossibleState, StoreMissing
@@ -33,7 +33,7 @@ def open_store(url: str) -> SqlStore:
     try:
         with store.reading() as connection:
             check_schema(url, connection)
-    except OperationalError as error:
+    except DatabaseError as error:
         store.close()
         raise missing_from(url, error) from error
     except StoreMissing:

@@ -11,22 +11,31 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
-from fhir_billing.domain.errors import Contended
+from fhir_billing.domain.errors import Contended, StoreMissing
 
 BUSY_MILLISECONDS = 30_000
 READING = "reading"
+DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+CHECK: Final = "check FHIR_BILLING_DATABASE"
 POOL: Final[dict[str, Any]] = {"pool_size": 10, "max_overflow": 40}
 """As many as the threads that serve pages."""
 
 
 def normal_url(url: str) -> URL:
-    """The URL as SQLAlchemy wants it: Postgres is spoken to by psycopg 3, SQLite by Python's own driver."""
-    made = make_url("postgresql" + url.removeprefix("postgres") if url.startswith("postgres://") else url)
-    if made.get_backend_name() == "postgresql":
-        return made.set(drivername="postgresql+psycopg")
-    return made.set(drivername="sqlite+pysqlite") if made.get_backend_name() == "sqlite" else made
+    """The URL as SQLAlchemy wants it: Postgres is spoken to by psycopg 3, SQLite by Python's own driver.
+
+    Raises StoreMissing when it is neither.
+    """
+    try:
+        made = make_url("postgresql" + url.removeprefix("postgres") if url.startswith("postgres://") else url)
+    except ArgumentError as error:
+        raise StoreMissing("the database is not a URL", fix=CHECK) from error
+    backend = made.drivername.partition("+")[0]
+    if backend not in DRIVERS or (backend == "sqlite" and not made.database):
+        raise StoreMissing("the database is neither an SQLite file nor Postgres", fix=CHECK)
+    return made.set(drivername=DRIVERS[backend])
 
 
 def make_engine(url: str) -> Engine:
