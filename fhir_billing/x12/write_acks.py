@@ -130,8 +130,10 @@ def _statuses(
     for provider, members in groupby(pairs, lambda pair: pair[0].claim.billing):
         level += 1
         parent = level
+        mine = list(members)
         yield from _provider(provider, parent)
-        for submitted, status in members:
+        yield seg("STC", comp("A1", "19", role), "", "WQ", money(total(one.charge for one, _ in mine)))
+        for submitted, status in mine:
             level += 1
             yield seg("HL", str(level), str(parent), "PT")
             yield from _patient(submitted, status, at)
@@ -140,6 +142,7 @@ def _statuses(
 def _provider(provider: Party, level: int) -> Iterator[str]:
     yield seg("HL", str(level), "2", "19", "1")
     yield party_name("85", provider)
+    yield seg("TRN", "1", "0")
 
 
 def _patient(submitted: SubmittedClaim, status: ClaimStatus, at: datetime) -> Iterator[str]:
