@@ -32,7 +32,7 @@ from fhir_billing.cycle.records import (
 from fhir_billing.domain.errors import Contended, MessageNotFound, NotAMove, StaleVersion
 from fhir_billing.domain.ledger import CLEARING, RECEIVABLE_PAYER, Journal, Posting
 from fhir_billing.domain.lifecycle import State
-from fhir_billing.store import unit_of_work
+from fhir_billing.store import outbox, unit_of_work
 from fhir_billing.store.bodies import LARGEST_IN_A_ROW
 from fhir_billing.store.store import SqlStore, migrate, open_store
 from fhir_billing.store.unit_of_work import make_engine, writing
@@ -627,6 +627,16 @@ def test_what_a_killed_relay_of_this_machine_borrowed_is_free_at_once(url: str, 
     os.kill(program.pid, signal.SIGKILL)
     program.wait(timeout=10)
     assert keys(store) == ["E1"]
+
+
+def test_a_borrower_counts_as_dead_only_when_this_machine_can_see_it() -> None:
+    mine = outbox.this_relay()
+    place, _, token = mine.rpartition("|")
+    assert not outbox.is_gone(mine)
+    assert outbox.is_gone(f"{place}|an earlier process of the same number")
+    assert outbox.is_gone(f"{place.rpartition('|')[0]}|{2**22 + 1}|{token}")
+    assert not outbox.is_gone("elsewhere|pid:[1]|42|abc")
+    assert not outbox.is_gone("")
 
 
 def test_two_relays_at_once_share_the_parcels_and_none_gets_one_twice(url: str, store: SqlStore) -> None:
