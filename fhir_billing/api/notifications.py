@@ -12,9 +12,9 @@ import json
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from fhir_billing.api.errors import outcome
 from fhir_billing.cycle.records import Kind
 from fhir_billing.domain.errors import SignInNeeded
-from fhir_billing.api.errors import outcome
 from fhir_billing.ehr.subscriptions import Rang, read_notification
 from fhir_billing.wiring import Wiring
 
@@ -33,19 +33,29 @@ async def rang(request: Request, kind: str = "", resource_id: str = "") -> Respo
         return Response(status_code=413)
     secret = request.headers.get(SECRET_HEADER, "") or request.headers.get("authorization", "").removeprefix("Bearer ")
     now = wiring.clock.now()
-    if not wiring.settings.hook_secret or not hmac.compare_digest(secret.encode(), wiring.settings.hook_secret.encode()):
+    if not wiring.settings.hook_secret or not hmac.compare_digest(
+        secret.encode(), wiring.settings.hook_secret.encode()
+    ):
         say = "a notification came without the right secret; set it in the EHR's Subscription.channel.header"
         digest = hashlib.sha256(body).hexdigest()
-        kept, new = wiring.store.keep(Kind.DOORBELL, f"stranger:{digest}", body[:10_000], at=now, channel="hook", who="stranger")
+        kept, new = wiring.store.keep(
+            Kind.DOORBELL, f"stranger:{digest}", body[:10_000], at=now, channel="hook", who="stranger"
+        )
         if new:
-            wiring.store.failed(kept.id, say, [{"key": "wrong-secret", "say": say, "at": SECRET_HEADER, "fix": "", "severity": "blocking"}])
+            wiring.store.failed(
+                kept.id,
+                say,
+                [{"key": "wrong-secret", "say": say, "at": SECRET_HEADER, "fix": "", "severity": "blocking"}],
+            )
         status, out = outcome(SignInNeeded(say))
         return JSONResponse(out, status_code=status)
     heard: Rang = read_notification(request.method, kind, resource_id, body)
     if heard.encounter:
         doorbell = {"encounter": heard.encounter, "version": heard.version, "found_by": "hook"}
         key = f"{heard.encounter}:{heard.version or now.isoformat()}"
-        wiring.store.keep(Kind.DOORBELL, key, json.dumps(doorbell).encode(), at=now, channel="hook", name=request.method, who="hook")
+        wiring.store.keep(
+            Kind.DOORBELL, key, json.dumps(doorbell).encode(), at=now, channel="hook", name=request.method, who="hook"
+        )
     else:
         request.app.state.heart.ring_soon()
     request.app.state.heart.wake()

@@ -21,9 +21,13 @@ async def take(request: Request, name: str) -> dict[str, object]:
 
     wiring: Wiring = request.app.state.wiring
     secret = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if not wiring.settings.hook_secret or not hmac.compare_digest(secret.encode(), wiring.settings.hook_secret.encode()):
+    if not wiring.settings.hook_secret or not hmac.compare_digest(
+        secret.encode(), wiring.settings.hook_secret.encode()
+    ):
         raise SignInNeeded("this needs the installation's secret as a bearer token", fix="send Authorization: Bearer …")
     body = await request.body()
     now = wiring.clock.now()
-    found = await asyncio.to_thread(receive, wiring.store, wiring.site, name=name[:120], body=body, at=now, channel="https")
+    found = await asyncio.to_thread(
+        receive, wiring.store, wiring.site, name=name[:120], body=body, at=now, channel="https"
+    )
     return asdict(found)

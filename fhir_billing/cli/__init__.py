@@ -43,7 +43,7 @@ def _module(word: str) -> _Command:
 
 
 def _version() -> str:
-    from fhir_billing import __version__  # noqa: PLC0415 - lazily, like all else here
+    from fhir_billing import __version__
 
     return f"fhir-billing {__version__}"
 

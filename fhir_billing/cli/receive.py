@@ -28,8 +28,8 @@ def run(args: argparse.Namespace) -> int:
     from fhir_billing.cli.opening import opened
     from fhir_billing.cycle.arrive import receive
 
+    code = 0
     with opened() as wiring:
-        code = 0
         for path in args.files:
             try:
                 body = path.read_bytes()
@@ -38,10 +38,11 @@ def run(args: argparse.Namespace) -> int:
                 code = max(code, 1)
                 continue
             at = args.at or wiring.clock.now()
-            found = receive(wiring.store, wiring.site, name=path.name, body=body, at=at, channel=args.channel, who="command line")
+            found = receive(
+                wiring.store, wiring.site, name=path.name, body=body, at=at, channel=args.channel, who="command line"
+            )
             print(json.dumps({**asdict(found), "file": str(path)}, ensure_ascii=False))
             if found.outcome == "quarantined":
                 print(f"{path}: {found.say}", file=sys.stderr)
                 code = max(code, 1)
-        return code
-    return 3
+    return code

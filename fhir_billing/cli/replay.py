@@ -16,7 +16,8 @@ def run(args: argparse.Namespace) -> int:
 
     from fhir_billing.cli.opening import opened
     from fhir_billing.cycle.replay import replay
-    from fhir_billing.store.store import migrate, open_store
+    from fhir_billing.store.schema import migrate
+    from fhir_billing.store.store import open_store
 
     with opened() as wiring, tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'replay.db'}"

@@ -29,7 +29,10 @@ def run(args: argparse.Namespace) -> int:
             origins = elements(book, wiring.site, claim) if claim and (args.elements or not args.json) else []
             book.audit(at=wiring.clock.now(), who="command line", what="read the biography", about=args.claim)
         if args.json:
-            rows = [{"at": o.at.isoformat(), "kind": o.kind, "what": o.what, "who": o.who, "sha256": o.sha256} for o in lines]
+            rows = [
+                {"at": o.at.isoformat(), "kind": o.kind, "what": o.what, "who": o.who, "sha256": o.sha256}
+                for o in lines
+            ]
             print(json.dumps(origins if args.elements else rows, indent=1, ensure_ascii=False))
             return 0
         if not args.elements:

@@ -122,7 +122,9 @@ def sentence(kind: str, acknowledgment: Acknowledgment) -> str:
         codes = ", ".join(":".join(filter(None, (c.category, c.status, c.entity))) for c in acknowledgment.codes)
         return f"{acknowledgment.sender or 'The payer'} {words} ({kind} {codes})"
     if isinstance(acknowledgment, SetAcknowledgment):
-        faults = "; ".join(f"{f.segment} {f.element} code {f.code}".replace("  ", " ") for f in acknowledgment.faults[:3])
+        faults = "; ".join(
+            f"{f.segment} {f.element} code {f.code}".replace("  ", " ") for f in acknowledgment.faults[:3]
+        )
         return f"The receiver {words} ({kind} {acknowledgment.code}{': ' + faults if faults else ''})"
     reason = f" {acknowledgment.reason}" if acknowledgment.reason not in {"", "000"} else ""
     return f"The receiver {words} ({kind} {acknowledgment.code}{reason})"

@@ -44,7 +44,9 @@ def _claim(turn: Turn, said: Said) -> ClaimRecord:
 def _reason(said: Said) -> str:
     reason = str(said.get("reason", "")).strip()
     if not reason:
-        raise OverrideNeedsReason("this needs a reason", fix="say why in a few words; it stands in the claim's biography")
+        raise OverrideNeedsReason(
+            "this needs a reason", fix="say why in a few words; it stands in the claim's biography"
+        )
     return reason[:500]
 
 
@@ -107,7 +109,13 @@ def _pay(turn: Turn, said: Said) -> str:
     owed = turn.book.balances(number).get(ledger.RECEIVABLE_PATIENT, 0)
     turn.post(
         posting.patient_paid(
-            key=f"pay:{turn.message.key}", claim=number, patient=patient, amount=amount, owed=owed, on=turn.today, how=how
+            key=f"pay:{turn.message.key}",
+            claim=number,
+            patient=patient,
+            amount=amount,
+            owed=owed,
+            on=turn.today,
+            how=how,
         )
     )
     turn.tell(number, "person", f"Entered a payment of {spoken(amount)} ({how})")
@@ -129,7 +137,11 @@ def _deposit(turn: Turn, said: Said) -> str:
         )
     turn.post(
         posting.deposit_landed(
-            trace=trace, payer=str(said.get("payer", "")), by_claim=waiting, on=turn.today, key=f"deposit:{trace}:{turn.message.key}"
+            trace=trace,
+            payer=str(said.get("payer", "")),
+            by_claim=waiting,
+            on=turn.today,
+            key=f"deposit:{trace}:{turn.message.key}",
         )
     )
     for number in waiting:
@@ -147,7 +159,12 @@ def _give_up(turn: Turn, said: Said) -> str:
         raise NotAMove(f"nothing is in dispute on {claim.number}")
     turn.post(
         posting.given_up(
-            key=f"give-up:{turn.message.key}", claim=claim.number, payer=claim.payer, amount=disputed, on=turn.today, reason=reason
+            key=f"give-up:{turn.message.key}",
+            claim=claim.number,
+            payer=claim.payer,
+            amount=disputed,
+            on=turn.today,
+            reason=reason,
         )
     )
     turn.tell(claim.number, "person", f"Gave up {spoken(disputed)}: {reason}")
@@ -159,7 +176,10 @@ def _appeal(turn: Turn, said: Said) -> str:
     """`claim`, `reason`, optional `level` and `packet` (names of what was sent): the payer is asked again, inside the window."""
     claim, reason = _claim(turn, said), _reason(said)
     if claim.state is State.DENIED and claim.due and turn.today > claim.due:
-        raise NotAMove(f"the appeal window closed on {claim.due}", fix="give it up with a reason, or ask the payer for an exception")
+        raise NotAMove(
+            f"the appeal window closed on {claim.due}",
+            fix="give it up with a reason, or ask the payer for an exception",
+        )
     packet = ", ".join(str(p) for p in said.get("packet", []) or [])
     level = int(said.get("level", 1) or 1)
     turn.tell(claim.number, "person", f"Appealed at level {level}: {reason}{'; with ' + packet if packet else ''}")
@@ -211,7 +231,13 @@ def _other_coverage(turn: Turn, said: Said) -> str:
     )
     turn.post(
         posting.moved_to_payer(
-            key=f"moved:{number}", old=claim.number, old_payer=claim.payer, new=number, new_payer=payer, amount=disputed, on=turn.today
+            key=f"moved:{number}",
+            old=claim.number,
+            old_payer=claim.payer,
+            new=number,
+            new_payer=payer,
+            amount=disputed,
+            on=turn.today,
         )
     )
     _carry_unapplied(turn, claim, number)
@@ -260,5 +286,3 @@ ACTS: dict[str, Callable[[Turn, Said], str]] = {
     "other-coverage": _other_coverage,
     "note": _note,
 }
-
-

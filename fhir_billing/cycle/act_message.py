@@ -13,4 +13,6 @@ from fhir_billing.cycle.records import Kind, Message
 
 def keep_act(store: Store, facts: Mapping[str, Any], *, who: str, at: datetime, key: str) -> tuple[Message, bool]:
     """Keep an act; False when this key is known already."""
-    return store.keep(Kind.ACT, key, json.dumps(dict(facts), ensure_ascii=False).encode(), at=at, channel="desk", who=who)
+    return store.keep(
+        Kind.ACT, key, json.dumps(dict(facts), ensure_ascii=False).encode(), at=at, channel="desk", who=who
+    )

@@ -14,8 +14,8 @@ from fhir_billing.cycle.records import (
     EnvelopeRecord,
     Kind,
     Message,
-    Outcome,
     OutboxRecord,
+    Outcome,
     PaymentRecord,
     RemittanceRecord,
     Told,
@@ -66,6 +66,10 @@ class EhrReader(Protocol):
 
     def gather(self, encounter: str) -> list[dict[str, Any]]:
         """All resources that the visit's bill needs, as read. `encounter` is `Encounter/ID`. Raises EhrUnavailable, RateLimited."""
+        ...
+
+    def closed_since(self, cursor: str) -> tuple[list[tuple[str, str]], str]:
+        """Finished visits changed since the cursor, as (`Encounter/ID`, version), and the next cursor."""
         ...
 
 
@@ -165,7 +169,12 @@ class Book(Protocol):
 
     def save_envelope(self, envelope: EnvelopeRecord) -> None: ...
     def envelopes(
-        self, *, key: str | None = None, interchange: str | None = None, group: str | None = None, claim: str | None = None
+        self,
+        *,
+        key: str | None = None,
+        interchange: str | None = None,
+        group: str | None = None,
+        claim: str | None = None,
     ) -> list[EnvelopeRecord]: ...
     def queue(self, *, kind: str, key: str, destination: str, body: bytes, at: datetime, claim: str = "") -> None:
         """Put bytes into the outbox, once by key."""

@@ -14,6 +14,7 @@ from fhir_billing.cycle.records import ClaimRecord, Outcome, PaymentRecord, Remi
 from fhir_billing.cycle.remittance_text import dump_remittance
 from fhir_billing.cycle.turn import Result, Turn
 from fhir_billing.domain import ledger, posting
+from fhir_billing.domain.claim import Adjustment
 from fhir_billing.domain.ledger import Journal, Posting
 from fhir_billing.domain.lifecycle import Event, State
 from fhir_billing.domain.money import Money, show, spoken
@@ -30,7 +31,9 @@ def remitted(turn: Turn, remittances: Sequence[Remittance]) -> Result:
     findings = [finding for remittance in remittances for finding in _imbalances(remittance)]
     fresh = []
     for remittance in remittances:
-        twins = [r for r in turn.book.remittances(payer=remittance.payer_id, trace=remittance.trace) if r.status == "posted"]
+        twins = [
+            r for r in turn.book.remittances(payer=remittance.payer_id, trace=remittance.trace) if r.status == "posted"
+        ]
         same = [twin for twin in twins if twin.digest == remittance.digest]
         if same:
             continue
@@ -47,7 +50,9 @@ def remitted(turn: Turn, remittances: Sequence[Remittance]) -> Result:
     matched = sum(_post(turn, remittance) for remittance in fresh)
     count = sum(len(remittance.claims) for remittance in fresh)
     if count and not matched:
-        return Result(outcome=Outcome.UNMATCHED, say=f"None of its {count} claims is known here; the money waits for a home")
+        return Result(
+            outcome=Outcome.UNMATCHED, say=f"None of its {count} claims is known here; the money waits for a home"
+        )
     home = f"; {count - matched} not known here" if count > matched else ""
     paid = spoken(sum(remittance.paid for remittance in fresh))
     return Result(outcome=Outcome.POSTED, say=f"{paid} for {matched} claims{home}")
@@ -136,7 +141,12 @@ def _match(turn: Turn, payment: ClaimPayment) -> ClaimRecord | None:
 
 
 def _payment(
-    number: str, sequence: int, remittance: Remittance, payment: ClaimPayment, claim: ClaimRecord | None, journal: Journal | None
+    number: str,
+    sequence: int,
+    remittance: Remittance,
+    payment: ClaimPayment,
+    claim: ClaimRecord | None,
+    journal: Journal | None,
 ) -> PaymentRecord:
     groups: dict[str, Money] = defaultdict(int)
     for adjustment in payment.all_adjustments():
@@ -179,7 +189,11 @@ def _reversed_journal(turn: Turn, claim: ClaimRecord, payment: ClaimPayment) -> 
     """The decision that a reversal takes back: the newest of this claim that is not taken back yet and paid the same."""
     journals = turn.book.journals(claim.number)
     gone = {journal.reverses for journal in journals if journal.reverses}
-    keys = {row.journal for row in turn.book.payments(claim.number) if row.paid == -payment.paid and row.charge == -payment.charge}
+    keys = {
+        row.journal
+        for row in turn.book.payments(claim.number)
+        if row.paid == -payment.paid and row.charge == -payment.charge
+    }
     open_ones = [j for j in journals if j.key in keys and j.key not in gone and not j.reverses]
     return open_ones[-1] if open_ones else None
 
@@ -223,24 +237,32 @@ def _advance(
         turn.move(claim, Event.REVERSE, f"{claim.payer_name} took its decision back ({number}, {money})", **icn)
         return
     if decided.is_denial:
-        codes = ", ".join(dict.fromkeys(f"{a.group}-{a.reason}" for a in payment.all_adjustments() if _disputed(turn, payment, a)))
+        codes = ", ".join(
+            dict.fromkeys(f"{a.group}-{a.reason}" for a in payment.all_adjustments() if _disputed(turn, payment, a))
+        )
         say = f"{claim.payer_name} denied {spoken(decided.disputed)} ({codes}; {number})"
-        moved = turn.move(claim, Event.ADJUDICATE_DENY, say, findings=_denial(payment, decided.disputed, codes, number), **icn)
+        moved = turn.move(
+            claim, Event.ADJUDICATE_DENY, say, findings=_denial(payment, decided.disputed, codes, number), **icn
+        )
     else:
-        moved = turn.move(claim, Event.ADJUDICATE_PAY, f"{claim.payer_name} paid {money} ({number})", findings=(), **icn)
+        moved = turn.move(
+            claim, Event.ADJUDICATE_PAY, f"{claim.payer_name} paid {money} ({number})", findings=(), **icn
+        )
     for unknown in decided.unknown:
-        turn.tell(claim.number, "finding", f"{unknown.group}-{unknown.reason} is not in carc-to-account; it stays in dispute")
+        turn.tell(
+            claim.number, "finding", f"{unknown.group}-{unknown.reason} is not in carc-to-account; it stays in dispute"
+        )
     if moved.state is State.PAID:
         turn.settle_claim(moved)
 
 
-def _disputed(turn: Turn, payment: ClaimPayment, adjustment: object) -> bool:
+def _disputed(turn: Turn, payment: ClaimPayment, adjustment: Adjustment) -> bool:
     table = turn.site.carcs
     if any(a is adjustment for a in payment.adjustments):
-        return table.bucket(adjustment, payment, None) is posting.Bucket.DISPUTED  # type: ignore[arg-type]
+        return table.bucket(adjustment, payment, None) is posting.Bucket.DISPUTED
     for position, line in enumerate(payment.lines):
         if any(a is adjustment for a in line.adjustments):
-            return table.bucket(adjustment, payment, position) is posting.Bucket.DISPUTED  # type: ignore[arg-type]
+            return table.bucket(adjustment, payment, position) is posting.Bucket.DISPUTED
     return False
 
 

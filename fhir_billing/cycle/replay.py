@@ -29,7 +29,11 @@ class Replayed:
     def say(self) -> str:
         """The line that the command prints."""
         head = f"replay: {self.messages} messages, {self.journals} journals"
-        return f"{head}, equal" if not self.differences else "\n".join([f"{head}, {len(self.differences)} differences", *self.differences])
+        return (
+            f"{head}, equal"
+            if not self.differences
+            else "\n".join([f"{head}, {len(self.differences)} differences", *self.differences])
+        )
 
 
 def replay(book: Store, fresh: Store, site: Site, messages: Iterable[Message]) -> Replayed:
@@ -39,7 +43,13 @@ def replay(book: Store, fresh: Store, site: Site, messages: Iterable[Message]) -
         if message.kind is Kind.DOORBELL or message.worked is None:
             continue
         fresh.keep(
-            message.kind, message.key, message.body, at=message.at, channel=message.channel, name=message.name, who=message.who
+            message.kind,
+            message.key,
+            message.body,
+            at=message.at,
+            channel=message.channel,
+            name=message.name,
+            who=message.who,
         )
         work_all(fresh, site, limit=1)
         result.messages += 1
@@ -80,5 +90,3 @@ def _state_differences(before: dict[str, State], after: dict[str, State]) -> lis
         for number in sorted(before.keys() | after.keys())
         if before.get(number) != after.get(number)
     ]
-
-

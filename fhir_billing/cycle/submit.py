@@ -72,7 +72,14 @@ def _send(turn: Turn, payer: str, kind: str, records: list[ClaimRecord]) -> int:
 def _hold(turn: Turn, record: ClaimRecord, error: BillingError) -> None:
     """A claim that cannot be written is held with the reason; its neighbours go."""
     finding = Finding(key="cannot-be-written", severity=Severity.BLOCKING, say=error.say, fix=error.fix, source="837")
-    row = {"key": finding.key, "severity": "blocking", "say": finding.say, "at": "Claim", "fix": finding.fix, "fix_by": "biller"}
+    row = {
+        "key": finding.key,
+        "severity": "blocking",
+        "say": finding.say,
+        "at": "Claim",
+        "fix": finding.fix,
+        "fix_by": "biller",
+    }
     turn.move(record, Event.HOLD, f"Held: {error.say}", findings=(*record.findings, row))
 
 
@@ -99,7 +106,11 @@ def _seal(
         if record.charge != record.billed:
             turn.post(
                 posting.charge_billed(
-                    claim=record.number, payer=payer, amount=record.charge - record.billed, on=turn.today, attempt=attempt
+                    claim=record.number,
+                    payer=payer,
+                    amount=record.charge - record.billed,
+                    on=turn.today,
+                    attempt=attempt,
                 )
             )
         turn.move(

@@ -11,9 +11,9 @@ from typing import Any
 from fhir_billing.cycle.ports import Book
 from fhir_billing.cycle.records import ClaimRecord, Message, Outcome, Told
 from fhir_billing.domain import ledger, posting
-from fhir_billing.domain.lifecycle import Event, Moved, State, move
 from fhir_billing.domain.errors import MalformedResource
 from fhir_billing.domain.ledger import Journal
+from fhir_billing.domain.lifecycle import Event, Moved, State, move
 from fhir_billing.domain.money import Money, spoken
 from fhir_billing.mapping.site import Site
 

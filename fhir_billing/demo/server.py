@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from types import TracebackType
+from typing import Self
 
 import uvicorn
 
@@ -20,11 +21,13 @@ class Server:
     def __init__(self, wiring: Wiring, port: int) -> None:
         self.wiring = wiring
         app = create_app(wiring, beats=False)
-        config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, server_header=False)
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=port, log_level="warning", access_log=False, server_header=False
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, name="serve", daemon=True)
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         self._thread.start()
         deadline = time.monotonic() + 15
         while not self._server.started:
@@ -33,7 +36,9 @@ class Server:
             time.sleep(0.05)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.should_exit = True
         self._thread.join(timeout=10)
 

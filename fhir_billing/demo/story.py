@@ -12,7 +12,6 @@ import shutil
 import socket
 import sys
 import time
-from pathlib import Path
 
 from fhir_billing.cycle.act_message import keep_act
 from fhir_billing.demo import sandbox
@@ -84,7 +83,7 @@ def play(*, serve: bool, port: str = "") -> int:
 
 def migrate(settings: Settings) -> None:
     """Bring the store to the newest schema."""
-    from fhir_billing.store.store import migrate as bring_up
+    from fhir_billing.store.schema import migrate as bring_up
 
     bring_up(settings.database_url)
 

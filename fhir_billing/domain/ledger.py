@@ -74,7 +74,7 @@ class Journal:
             )
         unknown = {posting.account for posting in self.postings} - set(ACCOUNTS)
         if unknown:
-            raise UnbalancedJournal(f"journal {self.key}: no such account as {sorted(unknown)[0]}")
+            raise UnbalancedJournal(f"journal {self.key}: no such account as {min(unknown)}")
 
 
 class Ledger:

@@ -62,7 +62,19 @@ class Event(StrEnum):
 S, E = State, Event
 
 OURS: Final = frozenset(
-    {E.SCRUB_CLEAN, E.SCRUB_FOUND, E.CORRECT, E.RELEASE, E.HOLD, E.WITHDRAW, E.ENVELOPE, E.TRANSMIT, E.ANSWER, E.APPEAL, E.SETTLE}
+    {
+        E.SCRUB_CLEAN,
+        E.SCRUB_FOUND,
+        E.CORRECT,
+        E.RELEASE,
+        E.HOLD,
+        E.WITHDRAW,
+        E.ENVELOPE,
+        E.TRANSMIT,
+        E.ANSWER,
+        E.APPEAL,
+        E.SETTLE,
+    }
 )
 """Moves we make: an impossible one is our fault. All others are the payer's news."""
 
@@ -83,8 +95,16 @@ def _table() -> dict[tuple[State, Event], State]:
         ((S.QUEUED, S.SENT, S.RECEIVED, S.ACCEPTED, S.QUERIED), E.STATUS_PEND, S.PENDED),
         ((S.QUEUED, S.SENT, S.RECEIVED, S.ACCEPTED, S.PENDED), E.STATUS_QUERY, S.QUERIED),
         ((S.QUERIED,), E.ANSWER, S.PENDED),
-        ((S.QUEUED, S.SENT, S.RECEIVED, S.ACCEPTED, S.PENDED, S.QUERIED, S.DENIED, S.APPEALED), E.ADJUDICATE_PAY, S.PAID),
-        ((S.QUEUED, S.SENT, S.RECEIVED, S.ACCEPTED, S.PENDED, S.QUERIED, S.PAID, S.APPEALED), E.ADJUDICATE_DENY, S.DENIED),
+        (
+            (S.QUEUED, S.SENT, S.RECEIVED, S.ACCEPTED, S.PENDED, S.QUERIED, S.DENIED, S.APPEALED),
+            E.ADJUDICATE_PAY,
+            S.PAID,
+        ),
+        (
+            (S.QUEUED, S.SENT, S.RECEIVED, S.ACCEPTED, S.PENDED, S.QUERIED, S.PAID, S.APPEALED),
+            E.ADJUDICATE_DENY,
+            S.DENIED,
+        ),
         ((S.PAID, S.DENIED), E.APPEAL, S.APPEALED),
         ((S.PAID, S.DENIED), E.SETTLE, S.CLOSED),
         ((S.PAID, S.DENIED, S.CLOSED, S.APPEALED), E.REVERSE, S.PENDED),
@@ -184,4 +204,7 @@ def move(state: State, event: Event) -> Moved | Ignored:
 def mermaid() -> str:
     """The table as a Mermaid state diagram, one `from --> to : event` a line."""
     rows = [f"    {start} --> {end} : {event}" for (start, event), end in MOVES.items()]
-    return "\n".join(["stateDiagram-v2", "    [*] --> drafted", *rows, *(f"    {state} --> [*]" for state in TERMINAL)]) + "\n"
+    return (
+        "\n".join(["stateDiagram-v2", "    [*] --> drafted", *rows, *(f"    {state} --> [*]" for state in TERMINAL)])
+        + "\n"
+    )

@@ -27,7 +27,7 @@ def cents(amount: str | Decimal | int) -> Money:
     >>> cents("125"), cents("-12.5"), cents(".05"), cents(Decimal("12.500"))
     (12500, -1250, 5, 1250)
     """
-    if isinstance(amount, bool) or isinstance(amount, float):  # house: a float reaches us only past the type checker
+    if isinstance(amount, bool | float):  # house: a float reaches us only past the type checker
         raise NotMoney(f"{amount!r} is not an amount")
     text = format(amount, "f") if isinstance(amount, Decimal) else str(amount)
     match = _AMOUNT.fullmatch(text)

@@ -122,7 +122,9 @@ def decide(payment: ClaimPayment, table: CarcTable) -> Decided:
         for adjustment in line.adjustments:
             sums[table.bucket(adjustment, payment, position)] += adjustment.amount
             unknown += [] if table.knows(adjustment) else [adjustment]
-    return Decided(paid=payment.paid, by_bucket={b: amount for b, amount in sums.items() if amount}, unknown=tuple(unknown))
+    return Decided(
+        paid=payment.paid, by_bucket={b: amount for b, amount in sums.items() if amount}, unknown=tuple(unknown)
+    )
 
 
 def remittance_key(remittance: Remittance) -> str:
@@ -131,7 +133,15 @@ def remittance_key(remittance: Remittance) -> str:
 
 
 def payment_decided(
-    remittance: Remittance, sequence: int, *, table: CarcTable, claim: str, payer: str, patient: str, on: date, reverses: str = ""
+    remittance: Remittance,
+    sequence: int,
+    *,
+    table: CarcTable,
+    claim: str,
+    payer: str,
+    patient: str,
+    on: date,
+    reverses: str = "",
 ) -> Journal | None:
     """The journal of one CLP of a matched claim; None when nothing moves (all of it was an earlier payer's)."""
     payment = remittance.claims[sequence]
@@ -176,7 +186,13 @@ def money_without_home(remittance: Remittance, sequence: int, *, on: date) -> Jo
     )
 
 
-_PLB_ACCOUNT = {"L6": ledger.INTEREST, "CT": ledger.CAPITATION, "WO": ledger.REFUNDS, "FB": ledger.REFUNDS, "72": ledger.REFUNDS}
+_PLB_ACCOUNT = {
+    "L6": ledger.INTEREST,
+    "CT": ledger.CAPITATION,
+    "WO": ledger.REFUNDS,
+    "FB": ledger.REFUNDS,
+    "72": ledger.REFUNDS,
+}
 
 
 def provider_adjusted(remittance: Remittance, sequence: int, *, on: date) -> Journal | None:
@@ -217,7 +233,11 @@ def patient_paid(*, key: str, claim: str, patient: str, amount: Money, owed: Mon
     if amount - applied:
         postings.append(Posting(account=ledger.UNAPPLIED, amount=-(amount - applied), claim=claim, party=patient))
     return Journal(
-        key=key, posted_on=on, because=f"The patient paid {spoken(amount)} ({how})", claim=claim, postings=tuple(postings)
+        key=key,
+        posted_on=on,
+        because=f"The patient paid {spoken(amount)} ({how})",
+        claim=claim,
+        postings=tuple(postings),
     )
 
 

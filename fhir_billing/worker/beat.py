@@ -6,6 +6,7 @@ bytes. A step that fails on one item notes it, and goes on with the next.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import datetime, timedelta
 
@@ -14,7 +15,6 @@ from fhir_billing.cycle.records import Kind, Message, OutboxRecord
 from fhir_billing.cycle.work import work_all
 from fhir_billing.domain.errors import BillingError, NotNow, RateLimited
 from fhir_billing.domain.lifecycle import State
-from fhir_billing.ehr.subscriptions import poll
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
@@ -36,7 +36,7 @@ def ring(wiring: Wiring) -> int:
     if wiring.ehr is None:
         return 0
     reader, _ = wiring.ehr
-    found, cursor = poll(reader.client, wiring.store.cursor(CURSOR))
+    found, cursor = reader.closed_since(wiring.store.cursor(CURSOR))
     count = 0
     for encounter, version in found:
         body = json.dumps({"encounter": encounter, "version": version, "found_by": "poll"}).encode()
@@ -57,7 +57,9 @@ def answer_doorbells(wiring: Wiring) -> int:
         except NotNow as error:
             wiring.store.doorbell_later(bell.id, error.say, wiring.clock.now() + wait_for(bell.attempts, error))
         except BillingError as error:
-            wiring.store.failed(bell.id, str(error), [{"key": error.code, "say": error.say, "fix": error.fix, "at": ""}])
+            wiring.store.failed(
+                bell.id, str(error), [{"key": error.code, "say": error.say, "fix": error.fix, "at": ""}]
+            )
         else:
             wiring.store.doorbell_done(bell.id, said)
             count += 1
@@ -76,10 +78,10 @@ def _answer(wiring: Wiring, bell: Message) -> str:
 
 def keep_visit(wiring: Wiring, encounter: str, body: bytes, *, found_by: str, at: datetime) -> str:
     """Keep a visit's resources as read; the same ones again are one message."""
-    import hashlib
-
     digest = hashlib.sha256(dumps(loads(body)["resources"])).hexdigest()
-    _, new = wiring.store.keep(Kind.VISIT, f"{encounter}:{digest[:32]}", body, at=at, channel="ehr", name=encounter, who=found_by)
+    _, new = wiring.store.keep(
+        Kind.VISIT, f"{encounter}:{digest[:32]}", body, at=at, channel="ehr", name=encounter, who=found_by
+    )
     return f"read {encounter}" if new else f"read {encounter}: unchanged"
 
 
@@ -107,7 +109,9 @@ def chase(wiring: Wiring) -> int:
 
 def _timer(wiring: Wiring, name: str, key: str = "") -> int:
     now = wiring.clock.now()
-    _, new = wiring.store.keep(Kind.TIMER, key or f"{name}:{now.isoformat()}", json.dumps({"timer": name}).encode(), at=now)
+    _, new = wiring.store.keep(
+        Kind.TIMER, key or f"{name}:{now.isoformat()}", json.dumps({"timer": name}).encode(), at=now
+    )
     return int(new)
 
 
@@ -139,14 +143,14 @@ def _send(wiring: Wiring, parcel: OutboxRecord) -> str:
 
 def collect(wiring: Wiring) -> int:
     """Keep every file that waits at a channel, then let the channel put it away."""
-    import hashlib
-
     count = 0
     for channel in wiring.channels.values():
         try:
             for file in channel.fetch():
                 digest = hashlib.sha256(file.body).hexdigest()
-                wiring.store.keep(Kind.FILE, digest, file.body, at=wiring.clock.now(), channel=channel.name, name=file.name)
+                wiring.store.keep(
+                    Kind.FILE, digest, file.body, at=wiring.clock.now(), channel=channel.name, name=file.name
+                )
                 channel.took(file.token)
                 count += 1
         except BillingError as error:

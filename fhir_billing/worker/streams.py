@@ -11,8 +11,8 @@ from datetime import timedelta
 
 from streaq import Worker
 
-from fhir_billing.worker import beat
 from fhir_billing.wiring import Wiring, wire
+from fhir_billing.worker import beat
 
 
 def make_worker(wiring: Wiring | None = None) -> Worker[None]:

@@ -18,7 +18,8 @@ from fhir_billing.cycle.work import work_all
 from fhir_billing.domain import ledger
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.settings import Settings
-from fhir_billing.store.store import migrate, open_store
+from fhir_billing.store.schema import migrate
+from fhir_billing.store.store import open_store
 from fhir_billing.wiring import Wiring
 from fhir_billing.worker import beat
 

@@ -22,7 +22,7 @@ import pytest
 from fhir_billing.cycle.records import Kind
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.fhir.text import dumps
-from fhir_billing.store.store import migrate
+from fhir_billing.store.schema import migrate
 from tests.e2e.charts import many_visits
 from tests.e2e.story import ROOT, Story
 
@@ -43,7 +43,11 @@ def start(story: Story, redis_url: str) -> subprocess.Popen[bytes]:
         "REDIS_URL": redis_url,
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "fhir_billing", "worker"], env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "fhir_billing", "worker"],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
 
 
@@ -55,7 +59,11 @@ def waiting(story: Story) -> int:
 def settled(story: Story, visits: int) -> bool:
     """Whether every claim has its answer."""
     claims = story.claims()
-    return len(claims) == visits and all(c.state in {State.PAID, State.CLOSED, State.DENIED} for c in claims.values()) and not waiting(story)
+    return (
+        len(claims) == visits
+        and all(c.state in {State.PAID, State.CLOSED, State.DENIED} for c in claims.values())
+        and not waiting(story)
+    )
 
 
 @pytest.mark.parametrize("engine", ["in process", "redis"])

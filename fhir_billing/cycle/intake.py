@@ -1,0 +1,182 @@
+"""A closed visit is accounted for: billed, held, the patient's own to pay, or not billable; none vanishes.
+
+A visit that was read again and has not changed does nothing. One that changed before its claim left is drafted anew; one
+that changed after is shown to a biller and never changed silently.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from fhir_billing.cycle.draft import DraftedClaim, DraftedVisit, draft_and_scrub
+from fhir_billing.cycle.records import ClaimRecord, Outcome, VisitRecord
+from fhir_billing.cycle.turn import Result, Turn, as_rows
+from fhir_billing.domain import posting
+from fhir_billing.domain.claim import Claim
+from fhir_billing.domain.errors import MalformedResource
+from fhir_billing.domain.lifecycle import Event, State
+from fhir_billing.fhir.claim import read_claim
+from fhir_billing.fhir.text import dumps, loads
+
+STILL_OURS = frozenset({State.DRAFTED, State.HELD, State.READY, State.REJECTED})
+"""States in which a claim may be drafted anew: no payer is deciding it."""
+
+
+def visited(turn: Turn) -> Result:
+    """Draft, scrub and account for the visit in the message."""
+    body = loads(turn.message.body)
+    if not isinstance(body, dict) or not isinstance(body.get("resources"), list):
+        raise MalformedResource("this visit holds no resources", fix="read it from the EHR again")
+    encounter = str(body.get("encounter", ""))
+    earlier = _earlier(turn, body["resources"], encounter)
+    drafted = draft_and_scrub(body["resources"], turn.site, encounter=encounter, earlier=earlier, today=turn.today)
+    if drafted is None:
+        return _gone(turn, encounter)
+    known = turn.book.visit(encounter)
+    visit = _record(turn, drafted, known, str(body.get("found_by", "")))
+    if drafted.outcome == "self-pay":
+        _ask_the_patient(turn, visit, known)
+    changed_late = _claims(turn, drafted)
+    turn.book.save_visit(replace(visit, changed_after_send=changed_late))
+    return Result(outcome=Outcome.DONE, say=f"{encounter}: {visit.outcome}", findings=as_rows(drafted.findings))
+
+
+def _earlier(turn: Turn, resources: list[dict[str, Any]], encounter: str) -> tuple[Claim, ...]:
+    """This patient's other claims that still stand."""
+    patients = [f"Patient/{r.get('id')}" for r in resources if r.get("resourceType") == "Patient"]
+    return tuple(
+        read_claim(loads(claim.resource))
+        for patient in patients
+        for claim in turn.book.claims(patient=patient)
+        if claim.encounter != encounter and claim.state is not State.VOIDED
+    )
+
+
+def _record(turn: Turn, drafted: DraftedVisit, known: VisitRecord | None, found_by: str) -> VisitRecord:
+    return VisitRecord(
+        encounter=drafted.encounter,
+        number=drafted.number,
+        outcome=_outcome(drafted),
+        found_by=known.found_by if known else found_by,
+        patient=drafted.patient,
+        patient_name=drafted.patient_name,
+        patient_birth=drafted.patient_birth,
+        served_on=drafted.served_on,
+        what=drafted.what,
+        practitioner=drafted.practitioner,
+        charge=drafted.charge,
+        digest=hashlib.sha256(turn.message.body).hexdigest(),
+        message=turn.message.id,
+        findings=as_rows(drafted.findings),
+    )
+
+
+def _outcome(drafted: DraftedVisit) -> str:
+    if drafted.outcome != "claims":
+        return drafted.outcome
+    return "billed" if all(claim.is_ready for claim in drafted.claims) else "held"
+
+
+def _ask_the_patient(turn: Turn, visit: VisitRecord, known: VisitRecord | None) -> None:
+    """A visit without coverage is the patient's to pay; a changed charge posts the difference."""
+    before = known.charge if known and known.outcome == "self-pay" else 0
+    if visit.charge != before:
+        journal = posting.patient_billed(
+            visit=visit.number, patient=visit.patient, amount=visit.charge - before, on=turn.today
+        )
+        turn.post(replace(journal, key=f"{journal.key}:{turn.message.sha256[:8]}") if before else journal)
+
+
+def _claims(turn: Turn, drafted: DraftedVisit) -> bool:
+    """Take every drafted claim into the book; whether one of them differs from what has left."""
+    late = False
+    known = {claim.number: claim for claim in turn.book.claims(encounter=drafted.encounter)}
+    for claim in drafted.claims:
+        before = known.pop(claim.number, None)
+        if before is None:
+            _new(turn, drafted, claim)
+        elif dumps(claim.resource) != before.resource:
+            late = not _again(turn, before, drafted, claim) or late
+    for number, before in known.items():
+        if before.state in STILL_OURS and number.startswith(drafted.number) and not before.replaces:
+            turn.move(before, Event.WITHDRAW, "The visit no longer makes this claim")
+    return late
+
+
+def _fields(turn: Turn, drafted: DraftedVisit, claim: DraftedClaim) -> dict[str, Any]:
+    billed = claim.claim
+    window = turn.site.payer(billed.payer.id).filing_window
+    last = billed.last_service_date
+    return {
+        "payer": billed.payer.id,
+        "payer_name": billed.payer.name,
+        "kind": billed.kind.value,
+        "charge": billed.charge,
+        "member_id": billed.insurance[0].member_id,
+        "rank": billed.insurance[0].rank,
+        "resource": dumps(claim.resource),
+        "served_on": billed.served_from,
+        "mapping": claim.mapping,
+        "findings": as_rows(claim.findings),
+        "file_by": last + window if last else None,
+        "patient_name": drafted.patient_name,
+    }
+
+
+def _new(turn: Turn, drafted: DraftedVisit, claim: DraftedClaim) -> None:
+    record = turn.save(
+        ClaimRecord(
+            number=claim.number,
+            encounter=drafted.encounter,
+            patient=drafted.patient,
+            state=State.DRAFTED,
+            entered_at=turn.at,
+            **_fields(turn, drafted, claim),
+        )
+    )
+    turn.tell(record.number, "file", f"Read from the chart: {drafted.encounter}", who="EHR")
+    _scrubbed(turn, record, claim)
+
+
+def _again(turn: Turn, before: ClaimRecord, drafted: DraftedVisit, claim: DraftedClaim) -> bool:
+    """Draft anew what has not left for good; False when the payer has it already."""
+    if before.state not in STILL_OURS:
+        turn.tell(
+            before.number, "finding", "The chart changed after this claim left; nothing is changed here", who="EHR"
+        )
+        return False
+    turn.tell(before.number, "file", "The chart changed; read again", who="EHR")
+    fields = _fields(turn, drafted, claim)
+    if before.state is State.DRAFTED:
+        record = turn.save(replace(before, **fields))
+    else:
+        record = turn.move(before, Event.CORRECT, "Drafted anew from the chart", **fields)
+    _scrubbed(turn, record, claim)
+    return True
+
+
+def _scrubbed(turn: Turn, record: ClaimRecord, claim: DraftedClaim) -> None:
+    for finding in claim.findings:
+        turn.tell(record.number, "finding", f"{finding.say} [{finding.key}]")
+    if claim.is_ready:
+        turn.move(record, Event.SCRUB_CLEAN, "Clean: no edit holds it")
+    else:
+        first = next(f for f in claim.findings if f.is_blocking)
+        turn.move(record, Event.SCRUB_FOUND, f"Held: {first.say}")
+
+
+def _gone(turn: Turn, encounter: str) -> Result:
+    """The visit is not finished any more (reopened, cancelled, entered in error)."""
+    known = turn.book.visit(encounter)
+    late = False
+    for claim in turn.book.claims(encounter=encounter):
+        if claim.state in STILL_OURS:
+            turn.move(claim, Event.WITHDRAW, "The visit is not finished any more")
+        elif claim.state is not State.VOIDED:
+            turn.tell(claim.number, "finding", "The visit was taken back after this claim left", who="EHR")
+            late = True
+    if known:
+        turn.book.save_visit(replace(known, outcome="voided", changed_after_send=late, message=turn.message.id))
+    return Result(outcome=Outcome.DONE, say=f"{encounter}: not finished, nothing to bill")
