@@ -157,7 +157,7 @@ def interchanges(data: bytes) -> list[Interchange]:
     >>> interchanges(b"hello")
     Traceback (most recent call last):
     ...
-    fhir_billing.x12.grammar.NotX12: byte 0: no ISA segment; an X12 file begins with ISA: ask the sender for the whole file
+    fhir_billing.x12.grammar.NotX12: segment 1 ISA: there is no ISA segment; an X12 file begins with ISA: ask the sender for the whole file
     """
     return lex(data).interchanges
 
@@ -193,7 +193,7 @@ def _decode(data: bytes) -> tuple[str, str, bytes]:
 
 def _why_no_header(data: bytes, text: str) -> Complaint:
     if data[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\x00I\x00S\x00A" in data[:400]:
-        return Complaint(say="this is UTF-16", fix="save it as plain ASCII or UTF-8")
+        return _at_start("this is UTF-16", "save it as plain ASCII or UTF-8")
     found = re.search(r"ISA([^A-Za-z0-9\s])", text)
     if found:
         at = len(text[: found.start()].encode("utf-8", "replace"))
@@ -202,8 +202,12 @@ def _why_no_header(data: bytes, text: str) -> Complaint:
             segment=1, id="ISA", offset=at,
         )  # fmt: skip
     if not text.strip(_NOTHING):
-        return Complaint(say="the file is empty", fix="ask the sender for the whole file")
-    return Complaint(say="no ISA segment", fix="an X12 file begins with ISA: ask the sender for the whole file")
+        return _at_start("the file is empty", "ask the sender for the whole file")
+    return _at_start("there is no ISA segment", "an X12 file begins with ISA: ask the sender for the whole file")
+
+
+def _at_start(say: str, fix: str) -> Complaint:
+    return Complaint(say=say, fix=fix, segment=1, id="ISA")
 
 
 def _headers(text: str) -> list[int]:

@@ -86,17 +86,36 @@ def decode(one: TransactionSet) -> tuple[Submission, list[Complaint]]:
     return reader.read(), reader.complaints
 
 
-def outline(one: TransactionSet) -> tuple[list[tuple[str, Money]], list[Complaint]]:
-    """(CLM01, CLM02) of each claim of any 837, dental ones too."""
-    found, wrong = [], []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """What any 837 says of a claim, a dental one too: its number, CLM02, and the sum of its lines."""
+
+    claim: str
+    charge: Money
+    lines: Money
+    count: int
+
+
+def outline(one: TransactionSet) -> tuple[list[Outline], list[Complaint]]:
+    """Each claim's number and sums, of a set whose guide we do not read further."""
+    at = {"SV1": 2, "SV2": 3, "SV3": 2}
+    found: list[tuple[str, Money, list[Money]]] = []
+    wrong: list[Complaint] = []
+
+    def amount(index: int, parts: list[str], element: int) -> Money:
+        said = read_money(parts[element]) if len(parts) > element else None
+        if said is None and len(wrong) < MOST_COMPLAINTS:
+            wrong.append(one.interchange.complain(index, "the charge is no amount", element=element, key="amount"))
+        return said or 0
+
     for index in range(one.first, one.last):
         parts = one.interchange.elements(index)
         if parts[0] == "CLM":
-            amount = read_money(parts[2]) if len(parts) > 2 else None
-            if amount is None:
-                wrong.append(one.interchange.complain(index, "the claim's charge is no amount", element=2, key="amount"))
-            found.append((parts[1] if len(parts) > 1 else "", amount or 0))
-    return found, wrong
+            found.append((parts[1] if len(parts) > 1 else "", amount(index, parts, 2), []))
+        elif parts[0] in at and found:
+            found[-1][2].append(amount(index, parts, at[parts[0]]))
+    outlines = [Outline(claim=claim, charge=charge, lines=sum(lines), count=len(lines)) for claim, charge, lines in found]
+    return outlines, wrong
 
 
 @dataclass(slots=True)
