@@ -19,8 +19,9 @@ def no_float(node: ast.AST) -> str | None:
         return f"float literal {node.value}"
     if isinstance(node, ast.Name) and node.id == "float":
         return "float"
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-        return "/ makes a float; use // or divmod"
+    exact = isinstance(node, ast.BinOp) and isinstance(node.left, ast.Call) and ast.unparse(node.left.func) == "Decimal"
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and not exact:
+        return "/ makes a float; use //, divmod or Decimal(a) / b"
     return None
 
 
