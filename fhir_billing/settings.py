@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     """With it the worker runs on Redis Streams; without it in the process that serves."""
     mappings: Path = Field(default_factory=mappings_root)
     site: str = "demo"
+    files: Path | None = None
+    """Where bodies above 1 MB lie; beside the SQLite file by default, in the row on Postgres."""
     channels: Path = Field(default_factory=lambda: home() / "channels")
     """Where folder-like channels keep their files."""
     scenario: Path | None = None

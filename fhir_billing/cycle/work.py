@@ -9,7 +9,7 @@ from fhir_billing.cycle import act, chase, intake, receive, submit, write_back
 from fhir_billing.cycle.ports import Book, Store
 from fhir_billing.cycle.records import Kind, Message, Outcome
 from fhir_billing.cycle.turn import Result, Turn, facts
-from fhir_billing.domain.errors import BillingError, MalformedResource
+from fhir_billing.domain.errors import BillingError, MalformedResource, NotNow, OurContract
 from fhir_billing.mapping.site import Site
 
 
@@ -56,12 +56,26 @@ def work_one(store: Store, site: Site) -> tuple[Message, Result] | None:
             if message is None:
                 return None
             return message, handle(book, message, site)
-    except BillingError as error:
+    except NotNow:
+        raise  # nothing was kept; the next beat tries again
+    except Exception as fault:
         if message is None:
             raise
+        error = fault if isinstance(fault, BillingError) else _our_fault(fault)
         findings = findings_of(error)
         store.failed(message.id, str(error), findings)
         return message, Result(outcome=Outcome.QUARANTINED, say=str(error), findings=tuple(findings))
+
+
+def _our_fault(fault: Exception) -> BillingError:
+    """A fault of ours stops one message, not all; where it happened is named, what the message held is not."""
+    place = fault.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{place.tb_frame.f_code.co_name}, line {place.tb_lineno}" if place else "an unknown place"
+    return OurContract(
+        f"a fault of ours, {type(fault).__name__} in {where}", fix="report it with this sentence, then retry"
+    )
 
 
 def findings_of(error: BillingError) -> list[dict[str, object]]:

@@ -23,7 +23,9 @@ def amend(claim: Resource, changes: Mapping[str, Any]) -> list[str]:
         kind, _, place = name.partition(".")
         change = _CHANGES.get(kind)
         if change is None:
-            raise MalformedResource(f"a claim has nothing called {name[:40]!r} to correct", fix=f"use one of {', '.join(_CHANGES)}")
+            raise MalformedResource(
+                f"a claim has nothing called {name[:40]!r} to correct", fix=f"use one of {', '.join(_CHANGES)}"
+            )
         said.append(change(claim, value, place))
     return said
 
@@ -82,7 +84,9 @@ def _authorization(claim: Resource, value: Any, place: str) -> str:
 
 def _billing_npi(claim: Resource, value: Any, place: str) -> str:
     if not is_npi(str(value)):
-        raise MalformedResource(f"{value} is no NPI: ten digits with a right check digit", fix="look it up in the registry")
+        raise MalformedResource(
+            f"{value} is no NPI: ten digits with a right check digit", fix="look it up in the registry"
+        )
     billing = contained(claim, _as_billed(claim["provider"]))
     others = [i for i in billing.get("identifier", []) if i.get("system") != NPI]
     billing["identifier"] = [{"system": NPI, "value": str(value)}, *others]
@@ -103,7 +107,8 @@ def _diagnoses(claim: Resource, value: Any, place: str) -> str:
     if wrong or not codes:
         raise MalformedResource(f"{', '.join(wrong) or 'nothing'} is no ICD-10-CM code", fix="such as J02.9")
     claim["diagnosis"] = [
-        {"sequence": n, "diagnosisCodeableConcept": {"coding": [{"system": ICD10, "code": _dotted(code)}]}} for n, code in enumerate(codes, 1)
+        {"sequence": n, "diagnosisCodeableConcept": {"coding": [{"system": ICD10, "code": _dotted(code)}]}}
+        for n, code in enumerate(codes, 1)
     ]
     for item in claim.get("item", []):
         kept = [p for p in item.get("diagnosisSequence", []) if p <= len(codes)]

@@ -25,7 +25,9 @@ def loads(text: bytes | str) -> Any:
     try:
         return _DECODER.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedResource(f"{_place(text, str(error))}this is not JSON", fix="export the file again, as UTF-8") from None
+        raise MalformedResource(
+            f"{_place(text, str(error))}this is not JSON", fix="export the file again, as UTF-8"
+        ) from None
 
 
 def _place(text: bytes | str, say: str) -> str:

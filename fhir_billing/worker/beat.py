@@ -124,6 +124,10 @@ def relay(wiring: Wiring) -> int:
         except BillingError as error:
             wiring.store.stays(parcel.id, error.say, wiring.clock.now() + wait_for(parcel.attempts, error))
             _log.warning("it stays in the outbox", key=parcel.key, code=error.code)
+        except Exception as error:
+            later = wiring.clock.now() + LONGEST_WAIT
+            wiring.store.stays(parcel.id, f"a fault of ours: {type(error).__name__}", later)
+            _log.error("a fault of ours while sending", key=parcel.key, error=type(error).__name__)
         else:
             wiring.store.left(parcel.id, receipt, wiring.clock.now())
             count += 1
