@@ -18,12 +18,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal, get_args
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 PATIENCE = 180
+Scheme = Literal["light", "dark"]
 
 
 def main(words: list[str]) -> int:
@@ -80,7 +82,7 @@ def until_played(process: subprocess.Popen[bytes], address: str, log: Path) -> N
     sys.exit(f"the demo did not get to its end in {PATIENCE} s:\n{log.read_text()[-2000:]}")
 
 
-def signed_in(browser: Browser, address: str, width: int = 1440, height: int = 900, scheme: str = "light") -> Page:
+def signed_in(browser: Browser, address: str, width: int = 1440, height: int = 900, scheme: Scheme = "light") -> Page:
     """A page of the demo's own user."""
     dark = "dark" if scheme == "dark" else "light"
     context = browser.new_context(
@@ -136,7 +138,7 @@ def sweep(browser: Browser, address: str, folder: Path) -> None:
     """Every kind of page in two widths and two schemes, whole."""
     folder.mkdir(parents=True, exist_ok=True)
     for width, height in ((1440, 900), (800, 1000)):
-        for scheme in ("light", "dark"):
+        for scheme in get_args(Scheme):
             page = signed_in(browser, address, width, height, scheme)
             for name, path in places(page, address).items():
                 take(page, address + path, folder / f"{name}-{width}-{scheme}.png", whole=True)
