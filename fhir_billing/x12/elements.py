@@ -112,6 +112,15 @@ def read_span(text: str) -> tuple[date, date] | None:
     return first, last
 
 
+def is_time(text: str) -> bool:
+    """HHMM, with seconds if given.
+
+    >>> is_time("2359"), is_time("2400"), is_time("9")
+    (True, False, False)
+    """
+    return bool(_TIME.fullmatch(text)) and text.isascii()
+
+
 def read_moment(text: str) -> datetime | None:
     """CCYYMMDD or CCYYMMDDHHMM."""
     on = day(text[:8])

@@ -183,6 +183,8 @@ class _Opener:
             self.wrong(0, f"control number {isa[13][:20]!r} is not nine digits", "", 13)
         if isa[15] not in {"P", "T"}:
             self.wrong(0, f"ISA15 is {isa[15][:5]!r}; only P (production) and T (test) are known", "", 15)
+        if guides.day(f"20{isa[9]}") is None:
+            self.wrong(0, f"{isa[9][:10]!r} is no date", "write YYMMDD", 9, key="date")
         closed = self.walk(isa)
         last = len(self.text.segments) - 1
         if not closed:

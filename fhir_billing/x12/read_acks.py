@@ -20,7 +20,7 @@ from fhir_billing.domain.acknowledgment import (
     SyntaxFault,
 )
 from fhir_billing.domain.money import Money
-from fhir_billing.x12.elements import read_money
+from fhir_billing.x12.elements import read_money, read_span
 from fhir_billing.x12.envelope import OpenedInterchange, Refused, TransactionSet, opened
 from fhir_billing.x12.grammar import Complaint, Weight
 from fhir_billing.x12.guides import day
@@ -171,6 +171,8 @@ class _Statuses:
                         self.open.patient_control = parts[2].strip()
                 case "SVC" if self.open is not None:
                     self.open.in_line = True
+                case "DTP" if parts[2] in {"D8", "RD8"} and read_span(parts[3]) is None:
+                    self.wrong(position, 3, f"{parts[3][:20]!r} is no date", "date")
         self.close()
         return self.found
 

@@ -31,7 +31,7 @@ from fhir_billing.domain.claim import (
 )
 from fhir_billing.domain.codes import Group
 from fhir_billing.domain.money import Money
-from fhir_billing.x12.elements import read_moment, read_money, read_quantity, read_span
+from fhir_billing.x12.elements import is_time, read_moment, read_money, read_quantity, read_span
 from fhir_billing.x12.grammar import Weight
 from fhir_billing.x12.guides import day
 from fhir_billing.x12.guides.loops import Place
@@ -296,6 +296,8 @@ class Draft:
                     head.wrong(3, f"{parts[3][:20]!r} is no date and hour", "date")
             case "DTP", "096":
                 self.discharge = head.day(parts[3], 3) if parts[2] == "D8" else parts[3]
+                if parts[2] == "TM" and not is_time(parts[3]):
+                    head.wrong(3, f"{parts[3][:10]!r} is no hour", "date")
             case "DTP", _:
                 head.span(parts)
             case "CL1", _:
