@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 
 import pytest
 
@@ -14,28 +14,13 @@ from fhir_billing.domain.acknowledgment import (
     StatusCode,
     SyntaxFault,
 )
-from fhir_billing.domain.examples import a_claim
-from fhir_billing.x12 import read_837, write_837, write_acks
+from fhir_billing.x12 import write_acks
 from fhir_billing.x12.envelope import read
 from fhir_billing.x12.read_acks import acknowledgments
-from fhir_billing.x12.write_837 import Controls, Receiver, Sender
+from fhir_billing.x12.write_837 import Controls
+from tests.unit.x12.samples import AT, THEIRS, TO_US, submission
 
-OURS = Sender(id="EXAMPLE", name="Example Family Medicine", contact_name="Desk", contact_phone="5555550100")
-THEIRS = Sender(id="EXC01", name="Example Commercial Health")
 CONTROLS = Controls(interchange=9, group=9)
-AT = datetime(2026, 2, 1, 8, 0)
-
-
-def submission() -> read_837.Submission:
-    data = write_837.write(
-        [a_claim(), a_claim(id="C-EXAMPLE00002")], sender=OURS, receiver=Receiver(id="EXC01", name="Example"),
-        controls=Controls(interchange=1, group=2, set_start=3), at=AT,
-    )  # fmt: skip
-    return read_837.submissions(data)[0]
-
-
-def back() -> Receiver:
-    return Receiver(id="EXAMPLE", name="Example Family Medicine")
 
 
 def test_a_999_says_of_each_set_whether_it_could_be_read():
@@ -50,7 +35,7 @@ def test_a_999_says_of_each_set_whether_it_could_be_read():
             ),
         ),
     ]  # fmt: skip
-    data = write_acks.write_999(said, version="005010X222A1", sender=THEIRS, receiver=back(), controls=CONTROLS, at=AT)
+    data = write_acks.write_999(said, version="005010X222A1", sender=THEIRS, receiver=TO_US, controls=CONTROLS, at=AT)
     read_back = acknowledgments(data)
     assert [one.code for one in read_back if isinstance(one, SetAcknowledgment)] == ["A", "R"]
     assert isinstance(read_back[1], SetAcknowledgment)
@@ -61,7 +46,7 @@ def test_a_999_says_of_each_set_whether_it_could_be_read():
 
 def test_a_group_that_lists_no_set_speaks_of_all_of_them():
     said = [SetAcknowledgment(group_control="2", set_control="", kind="837", code="R", group_code="R")]
-    data = write_acks.write_999(said, version="005010X222A1", sender=THEIRS, receiver=back(), controls=CONTROLS, at=AT)
+    data = write_acks.write_999(said, version="005010X222A1", sender=THEIRS, receiver=TO_US, controls=CONTROLS, at=AT)
     (one,) = acknowledgments(data)
     assert isinstance(one, SetAcknowledgment)
     assert (one.set_control, one.group_control, one.reach) == ("", "2", Reach.REJECTED)
@@ -72,7 +57,7 @@ def test_a_277ca_speaks_of_each_claim_and_keeps_the_payers_number():
         ClaimStatus(claim="C-EXAMPLE00001", codes=(StatusCode(category="A2", status="20", entity="PR"),), icn="ICN77", on=AT.date()),
         ClaimStatus(claim="C-EXAMPLE00002", codes=(StatusCode(category="A7", status="562", entity="85"),), on=date(2026, 2, 1)),
     ]
-    data = write_acks.write_277ca(submission(), said, sender=THEIRS, receiver=back(), controls=CONTROLS, at=AT)
+    data = write_acks.write_277ca(submission(), said, sender=THEIRS, receiver=TO_US, controls=CONTROLS, at=AT)
     assert [one.kind for one in read(data).sets] == ["277CA"]
     first, second = acknowledgments(data)
     assert isinstance(first, ClaimStatus)
@@ -85,12 +70,12 @@ def test_a_277ca_speaks_of_each_claim_and_keeps_the_payers_number():
 def test_a_status_for_a_claim_that_was_not_sent_is_not_written():
     stranger = [ClaimStatus(claim="C-OTHER", codes=(StatusCode(category="A2"),))]
     with pytest.raises(ValueError, match="does not hold"):
-        write_acks.write_277ca(submission(), stranger, sender=THEIRS, receiver=back(), controls=CONTROLS, at=AT)
+        write_acks.write_277ca(submission(), stranger, sender=THEIRS, receiver=TO_US, controls=CONTROLS, at=AT)
 
 
 def test_a_ta1_needs_no_group():
     said = [InterchangeAcknowledgment(control="000000001", code="R", reason="018")]
-    data = write_acks.write_ta1(said, sender=THEIRS, receiver=back(), controls=CONTROLS, at=AT)
+    data = write_acks.write_ta1(said, sender=THEIRS, receiver=TO_US, controls=CONTROLS, at=AT)
     assert read(data).is_sound
     assert acknowledgments(data) == said
 

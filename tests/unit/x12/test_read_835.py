@@ -2,44 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-
 import pytest
 
-from fhir_billing.domain.claim import Adjustment
-from fhir_billing.domain.codes import Group
-from fhir_billing.domain.remittance import ClaimPayment, LinePayment, ProviderAdjustment, Remittance, out_of_balance
-from fhir_billing.x12 import read_835, write_835
+from fhir_billing.domain.remittance import out_of_balance
+from fhir_billing.x12 import read_835
 from fhir_billing.x12.envelope import Refused, read
-from fhir_billing.x12.write_837 import Controls, Receiver, Sender
-
-SENDER = Sender(id="EXC01", name="Example Commercial Health", contact_name="Provider Desk", contact_phone="5555550111")
-RECEIVER = Receiver(id="EXAMPLE", name="Example Family Medicine")
-
-
-def a_remittance() -> Remittance:
-    line = LinePayment(
-        procedure="99213", modifiers=("25",), charge=12500, paid=10000, control="1", served_on=date(2026, 1, 10), allowed=11000,
-        adjustments=(
-            Adjustment(group=Group.CO, reason="45", amount=1500), Adjustment(group=Group.PR, reason="1", amount=1000),
-        ), remarks=("N130",),
-    )  # fmt: skip
-    payment = ClaimPayment(
-        claim="C-EXAMPLE00001", status="1", charge=12500, paid=10000, patient_share=1000, filing_indicator="12", icn="ICN1",
-        facility="11", frequency="1", lines=(line,), patient_family="ZZTEST", patient_given="ANA", member_id="ZZT0000001",
-    )  # fmt: skip
-    taken = ProviderAdjustment(reason="FB", reference="ICN0", amount=2500, provider="1234567893")
-    return Remittance(
-        payer_id="1999999999", payer_name="EXAMPLE COMMERCIAL HEALTH", trace="TRACE-1", paid=7500, method="CHK",
-        paid_on=date(2026, 2, 1), payee_npi="1234567893", payee_name="EXAMPLE FAMILY MEDICINE", claims=(payment,),
-        provider_adjustments=(taken,),
-    )  # fmt: skip
-
-
-def written(*remittances: Remittance, test: bool = False) -> bytes:
-    controls = Controls(interchange=1, group=1)
-    at = datetime(2026, 2, 1, 8, 0)
-    return write_835.write(remittances, sender=SENDER, receiver=RECEIVER, controls=controls, at=at, test=test)
+from tests.unit.x12.samples import a_remittance, written
 
 
 def test_what_was_decided_is_read_with_its_positions():
@@ -123,7 +91,7 @@ def test_a_code_cut_off_by_the_wrong_separator_is_put_back_only_when_the_line_th
 
 
 def test_interest_on_a_claim_is_information_and_never_money():
-    data = written(a_remittance()).replace(b"SVC*HC:99213", b"AMT*I*3~\nSVC*HC:99213").replace(b"SE*21", b"SE*22")
+    data = written(a_remittance()).replace(b"SVC*HC:99213", b"AMT*I*3~\nSVC*HC:99213").replace(b"SE*23", b"SE*24")
     (raw,) = read(data).sets
     one, _ = read_835.decode(raw)
     assert one.claims[0].interest == 300
