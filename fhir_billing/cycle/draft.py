@@ -1,0 +1,135 @@
+"""A visit is drafted by the mapping and scrubbed by every edit before anybody else may see its claim.
+
+Pure: resources and a site in, claims with findings out. A claim without a blocking finding is `active`, else `draft`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from fhir_billing.domain.claim import Claim
+from fhir_billing.domain.finding import Context, Finding, worst_first
+from fhir_billing.domain.money import Money
+from fhir_billing.edits import scrub, settled
+from fhir_billing.fhir.claim import read_claim
+from fhir_billing.mapping.chart import Chart, Resource, gathered
+from fhir_billing.mapping.site import Site
+from fhir_billing.mapping.template import Origin
+from fhir_billing.mapping.visit import VisitDraft, draft_visit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftedClaim:
+    """One claim as drafted and scrubbed."""
+
+    number: str
+    resource: Resource
+    claim: Claim
+    findings: tuple[Finding, ...]
+    mapping: str
+    trace: tuple[Origin, ...] = ()
+
+    @property
+    def is_ready(self) -> bool:
+        """Nothing holds it."""
+        return not any(finding.is_blocking for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftedVisit:
+    """What became of a finished visit. `outcome` is claims, self-pay or not billable; `findings` are all of them, worst first."""
+
+    encounter: str
+    number: str
+    outcome: str
+    patient: str
+    patient_name: str
+    patient_birth: date | None
+    served_on: date | None
+    what: str
+    practitioner: str
+    charge: Money
+    claims: tuple[DraftedClaim, ...]
+    findings: tuple[Finding, ...]
+    dangling: tuple[tuple[Finding, str], ...] = ()
+
+    @property
+    def is_ready(self) -> bool:
+        """Every claim of the visit may leave."""
+        return bool(self.claims) and all(claim.is_ready for claim in self.claims) and not any(f.is_blocking for f in self.findings)
+
+
+def draft_and_scrub(
+    resources: Iterable[Any], site: Site, *, encounter: str, earlier: Sequence[Claim] = (), today: date | None = None
+) -> DraftedVisit | None:
+    """Draft one visit from its resources; None when it is not there, or not finished."""
+    chart = gathered(resources)
+    wanted = encounter.rpartition("/")[2]
+    found = next((e for e in chart.finished() if e["id"] == wanted), None)
+    return drafted(chart, found, site, earlier=earlier, today=today) if found is not None else None
+
+
+def drafted(
+    chart: Chart, encounter: Resource, site: Site, *, earlier: Sequence[Claim] = (), today: date | None = None, trace: bool = False
+) -> DraftedVisit:
+    """Draft and scrub one finished visit of a chart. `today` is the visit's last day when nothing else is said."""
+    draft = draft_visit(chart, encounter, site, today, trace=trace)
+    claims = []
+    for position, resource in enumerate(draft.claims):
+        claim = read_claim(resource)
+        day = today or claim.last_service_date or date.min
+        edited = edit_findings(claim, site, today=day, earlier=earlier)
+        mine = draft.findings if not position else tuple(f for f in draft.findings if not f.at.startswith("Claim.item"))
+        findings = merged([*mine, *edited])
+        status = "draft" if any(f.is_blocking for f in findings) else "active"
+        resource["status"] = status
+        claims.append(
+            DraftedClaim(
+                number=claim.id, resource=resource, claim=claim, findings=findings, mapping=draft.mapping,
+                trace=draft.trace[position] if draft.trace else (),
+            )
+        )  # fmt: skip
+    return _visit(draft, tuple(claims))
+
+
+def _visit(draft: VisitDraft, claims: tuple[DraftedClaim, ...]) -> DraftedVisit:
+    findings = merged([f for claim in claims for f in claim.findings] if claims else draft.findings)
+    return DraftedVisit(
+        encounter=draft.encounter,
+        number=draft.number,
+        outcome=draft.outcome,
+        charge=draft.charge,
+        claims=claims,
+        findings=findings,
+        dangling=draft.dangling,
+        **draft.facts,
+    )
+
+
+def edit_findings(claim: Claim, site: Site, *, today: date, earlier: Sequence[Claim] = ()) -> list[Finding]:
+    """What the claim edits say of one claim."""
+    context = Context(
+        today=today, payer=site.payer(claim.payer.id if claim.insurance else ""), earlier=tuple(earlier), icd10_valid=site.icd10_valid
+    )
+    return scrub(claim, settled(context, site.edits))
+
+
+def scrub_resource(resource: Resource, site: Site, *, today: date) -> list[Finding]:
+    """What the edits say of a Claim as it stands, after a person changed it."""
+    return edit_findings(read_claim(resource), site, today=today)
+
+
+def merged(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Worst first; what mapping and edits both say is said once."""
+    seen: dict[tuple[str, str, str], Finding] = {}
+    for finding in findings:
+        key = (finding.key, finding.at, finding.resource)
+        if key not in seen or finding.severity > seen[key].severity:
+            seen[key] = finding
+    return tuple(worst_first(seen.values()))
+
+
+__all__ = ["DraftedClaim", "DraftedVisit", "draft_and_scrub", "drafted", "edit_findings", "merged", "scrub_resource"]

@@ -1,0 +1,211 @@
+"""What is billed is what was done: the visit itself, its procedures and vaccines, at the price the chart or the site says.
+
+Some EHRs chart what was done and leave pricing to the site; others decide it in ChargeItems. Where both speak of the
+same service it is one line, priced by the ChargeItem; the site says which of them to believe.
+Spec: Procedure.status, Immunization.status, ChargeItem.status, context, service, priceOverride ("total price").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from fhir_billing.domain.finding import Owner
+from fhir_billing.domain.money import Money, show
+from fhir_billing.mapping import extensions
+from fhir_billing.mapping.chart import Chart, Resource
+from fhir_billing.mapping.diagnoses import said, with_source
+from fhir_billing.mapping.found import Found
+from fhir_billing.mapping.people import in_system, reference
+from fhir_billing.mapping.site import Site
+
+_MOST_POINTERS = 4
+_MINUTES = frozenset({"min", "minute", "minutes", "MJ"})
+_TABLES = {"Encounter": "visit", "Procedure": "procedure", "Immunization": "vaccine", "ChargeItem": "procedure"}
+
+
+def charge_items(chart: Chart, encounter: Resource) -> list[Resource]:
+    """The visit's ChargeItems that may be billed."""
+    return [c for c in chart.of_visit(encounter, "ChargeItem") if c.get("status") == "billable"]
+
+
+def service_lines(
+    chart: Chart, encounter: Resource, site: Site, kind: str, diagnoses: list[dict[str, Any]], found: Found
+) -> list[dict[str, Any]]:
+    """The lines of the visit's bill, numbered, each with its price, day and diagnoses."""
+    items = charge_items(chart, encounter)
+    if site.options.charges == "chargeitem":
+        lines = [_from_charge_item(item, None, encounter, site) for item in items]
+    else:
+        lines = [_from_chart(done, encounter, site) for done in _done(chart, encounter, site, kind)]
+        if site.options.charges == "both":
+            lines = _priced(chart, lines, items, encounter, site)
+    conditions = {one["id"]: one["sequence"] for one in diagnoses}
+    for number, line in enumerate(lines, 1):
+        line["sequence"] = number
+        line["pointers"] = _pointers(chart, line, conditions, diagnoses)
+        _complete(line, site, kind, found)
+    return lines
+
+
+def _done(chart: Chart, encounter: Resource, site: Site, kind: str) -> list[Resource]:
+    found: list[Resource] = [encounter] if any(t.get("coding") or t.get("text") for t in encounter.get("type") or ()) else []
+    for procedure in chart.of_visit(encounter, "Procedure"):
+        pcs = in_system([procedure.get("code") or {}], "icd10pcs", site.terminology.systems)
+        if procedure.get("status") == "completed" and not (pcs and kind == "institutional"):
+            found.append(procedure)
+    return found + [i for i in chart.of_visit(encounter, "Immunization") if i.get("status") == "completed"]
+
+
+def _concept(resource: Resource) -> dict[str, Any]:
+    match resource["resourceType"]:
+        case "Encounter":
+            return dict(next(t for t in resource["type"] if t.get("coding") or t.get("text")))
+        case "Immunization":
+            return resource.get("vaccineCode") or {}
+        case _:
+            return resource.get("code") or {}
+
+
+def _times(resource: Resource) -> tuple[str | None, str | None]:
+    match resource["resourceType"]:
+        case "Procedure":
+            start = resource.get("performedDateTime") or (resource.get("performedPeriod") or {}).get("start")
+            return start, None
+        case "Immunization":
+            return resource.get("occurrenceDateTime"), None
+        case "ChargeItem":
+            period = resource.get("occurrencePeriod") or {}
+            return resource.get("occurrenceDateTime") or period.get("start"), period.get("end")
+        case _:
+            return None, None
+
+
+def _from_chart(resource: Resource, encounter: Resource, site: Site) -> dict[str, Any]:
+    concept = _concept(resource)
+    billing = site.terminology.billing(concept, _TABLES[resource["resourceType"]])
+    line: dict[str, Any] = {
+        "billing": billing, "concept": concept, "coding": with_source(billing, concept), "text": concept.get("text"),
+        "modifiers": (), "quantity": 1, "unit": "UN", "price": None, "reference": reference(resource), "source": resource,
+        "kind": resource["resourceType"], "revenueCode": "", "authorization": "", "note": "", "reasons": resource.get("reasonReference") or (),
+        "concepts": (),
+    }  # fmt: skip
+    return _dated(line, resource, encounter, site)
+
+
+def _dated(line: dict[str, Any], resource: Resource, encounter: Resource, site: Site) -> dict[str, Any]:
+    start, end = _times(resource)
+    period = encounter.get("period") or {}
+    first = site.days.day(start) or site.days.day(period.get("start"))
+    last = site.days.day(end) if end else None
+    line["from"] = first.isoformat() if first else None
+    line["to"] = last.isoformat() if last and first and last > first else None
+    return line
+
+
+def _from_charge_item(item: Resource, line: dict[str, Any] | None, encounter: Resource, site: Site) -> dict[str, Any]:
+    """A ChargeItem as a line, or laid over the line of what it charges for."""
+    urls = site.options.extensions
+    concept = item.get("code") or {}
+    extra = extensions.codings(item, urls.get("procedure", ()))
+    if extra:
+        concept = {**concept, "coding": [*extra, *(concept.get("coding") or ())]}
+    billing = site.terminology.billing(concept, "procedure")
+    quantity = item.get("quantity") or {}
+    made: dict[str, Any] = {
+        "modifiers": extensions.codes(item, urls.get("modifier", (f"{extensions.OURS}modifier",))),
+        "quantity": quantity.get("value", 1),
+        "unit": "MJ" if quantity.get("unit") in _MINUTES or quantity.get("code") in _MINUTES else "UN",
+        "price": _price(item, quantity.get("value", 1), site),
+        "revenueCode": extensions.first_text(item, urls.get("revenue", (f"{extensions.OURS}revenue-code",)))
+        or in_system([concept], "revenue", site.terminology.systems),
+        "authorization": extensions.first_text(item, urls.get("authorization", ())),
+        "concepts": item.get("reason") or (),
+    }
+    if line is None:
+        made |= {
+            "billing": billing, "concept": concept, "coding": with_source(billing, concept), "text": concept.get("text"),
+            "reference": reference(item), "source": item, "kind": "ChargeItem", "note": "",
+            "reasons": (*(item.get("supportingInformation") or ()), *(item.get("service") or ())),
+        }  # fmt: skip
+        return _dated(made, item, encounter, site)
+    if billing is not None:
+        made |= {"billing": billing, "coding": with_source(billing, line["concept"])}
+    return {**line, **made, "source": [line["source"], item]}
+
+
+def _price(item: Resource, quantity: int | Decimal, site: Site) -> Money | None:
+    if (override := item.get("priceOverride")) is not None:
+        return extensions.money(override)
+    urls = site.options.extensions
+    total = extensions.first_money(item, urls.get("price", ()))
+    if total is not None:
+        return total
+    unit = extensions.first_money(item, urls.get("unit-price", ()))
+    return extensions.money(Decimal(unit) / 100 * quantity) if unit is not None else None
+
+
+def _priced(
+    chart: Chart, lines: list[dict[str, Any]], items: list[Resource], encounter: Resource, site: Site
+) -> list[dict[str, Any]]:
+    """Lay each ChargeItem over the line that it charges for, one to one; those that charge for nothing else are lines."""
+    free = list(range(len(lines)))
+    added: list[dict[str, Any]] = []
+    for item in items:
+        position = next((p for p in free if _is_about(chart, item, lines[p], site)), None)
+        if position is None:
+            added.append(_from_charge_item(item, None, encounter, site))
+        else:
+            free.remove(position)
+            lines[position] = _from_charge_item(item, lines[position], encounter, site)
+    return lines + added
+
+
+def _is_about(chart: Chart, item: Resource, line: dict[str, Any], site: Site) -> bool:
+    services = [chart.written(service) for service in item.get("service") or ()]
+    if services:
+        return line["reference"] in services
+    return bool(_codes(item.get("code") or {}, site) & _codes({"coding": line["coding"]}, site))
+
+
+def _codes(concept: Mapping[str, Any], site: Site) -> set[tuple[str, str]]:
+    return {(site.terminology.systems.uri(c.get("system", "")), c["code"]) for c in concept.get("coding") or () if c.get("code")}
+
+
+def _pointers(
+    chart: Chart, line: dict[str, Any], conditions: dict[str, int], diagnoses: list[dict[str, Any]]
+) -> list[int]:
+    """The diagnoses that a line was done for: those that the chart names, else the first four."""
+    named = [key[1] for r in line["reasons"] if (key := chart.key(r)) and key[0] == "Condition"]
+    found = [conditions[name] for name in named if name in conditions]
+    wanted = {c.get("code") for concept in line["concepts"] for c in concept.get("coding") or () if c.get("code")}
+    if wanted:
+        found += [d["sequence"] for d in diagnoses if any(c.get("code") in wanted for c in d["coding"])]
+    billable = [d["sequence"] for d in diagnoses if d["type"] in {"principal", "other"}]
+    chosen = list(dict.fromkeys(s for s in found if s in billable)) or billable
+    return chosen[:_MOST_POINTERS]
+
+
+def _complete(line: dict[str, Any], site: Site, kind: str, found: Found) -> None:
+    """Price and revenue code, and what is missing."""
+    at = f"Claim.item[{line['sequence'] - 1}]"
+    billing = line["billing"]
+    if billing is None:
+        found.add(
+            "code-unmapped", f"{said(line['concept'])} has no billing code", at=f"{at}.productOrService", resource=line["reference"],
+            fix=f"add a row to the site's table `{_TABLES[line['kind']]}`", by=Owner.CODER,
+        )  # fmt: skip
+    price = site.chargemaster.find(billing["code"], line["modifiers"]) if billing else None
+    if line["price"] is None and price is not None and price.amount is not None:
+        quantity = Decimal(line["quantity"]) if line["unit"] == "UN" else Decimal(1)
+        line["price"] = extensions.money(Decimal(price.amount) / 100 * quantity)
+    if line["price"] is None and billing is not None:
+        found.add(
+            "price-missing", f"{billing['code']} has no price", at=f"{at}.net", resource=line["reference"],
+            fix="add it to the chargemaster", by=Owner.SITE,
+        )  # fmt: skip
+    if kind == "institutional":
+        line["revenueCode"] = line["revenueCode"] or (price.revenue if price else "") or site.chargemaster.revenue_otherwise
+    line["cents"] = line["price"] or 0
+    line["net"] = Decimal(show(line["price"])) if line["price"] is not None else None

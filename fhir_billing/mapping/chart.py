@@ -1,0 +1,220 @@
+"""A chart is many resources that name each other in seven ways; here each name finds its resource, and each visit what is its own.
+
+References come relative, absolute, as urn:uuid, contained, conditional (`Practitioner?identifier=…`) or as an identifier
+only. The same type and id twice: the newest `meta.lastUpdated`, else the last. What points at a visit or a patient is
+indexed once, so that a visit is gathered in as many steps as it has resources.
+Spec: FHIR R4 references, https://hl7.org/fhir/R4/references.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from fhir_billing.mapping.shape import SHAPES, faults
+
+Resource: TypeAlias = dict[str, Any]
+Key: TypeAlias = tuple[str, str]
+
+_POINTS_AT_VISIT = {"Condition": "encounter", "Procedure": "encounter", "Immunization": "encounter", "ChargeItem": "context"}
+_BY_IDENTIFIER = frozenset(
+    {"Patient", "Practitioner", "PractitionerRole", "Organization", "Location", "RelatedPerson", "Coverage", "Encounter"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """A resource, or a part of a file, that was refused."""
+
+    file: str
+    where: str
+    """`Encounter/ID path`, or the place in the file."""
+    say: str
+    fix: str
+    encounter: str = ""
+    """`Encounter/ID` of a finished visit that is refused: it is accounted for as held."""
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        return f"{self.file}: {place}{self.say}; {self.fix}"
+
+
+@dataclass(slots=True)
+class Chart:
+    """All resources at hand. Add them, then `index()`, then ask."""
+
+    resources: dict[Key, Resource] = field(default_factory=dict)
+    files: dict[Key, str] = field(default_factory=dict)
+    complaints: list[Complaint] = field(default_factory=list)
+    _by_url: dict[str, Key] = field(default_factory=dict)
+    _by_identifier: dict[tuple[str, str, str], list[Key]] = field(default_factory=dict)
+    _of_visit: dict[Key, list[Resource]] = field(default_factory=dict)
+    _coverages: dict[Key, list[Resource]] = field(default_factory=dict)
+    _encounters: list[Resource] = field(default_factory=list)
+
+    def add(self, resource: Any, *, file: str = "", url: str = "", where: str = "") -> None:
+        """Take in a resource; one in the wrong shape becomes a complaint. Claims and the like are not taken: they are no source."""
+        if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+            self.complaints.append(Complaint(file=file, where=where, say="this is no FHIR resource", fix="give it a resourceType"))
+            return
+        kind = resource["resourceType"]
+        if kind not in SHAPES:
+            return
+        identity = resource.get("id")
+        if identity is None and url:
+            identity = url.rstrip("/").rpartition("/")[2].rpartition(":")[2]
+            resource = {**resource, "id": identity}
+        name = f"{kind}/{identity}" if isinstance(identity, str) else kind
+        if not isinstance(identity, str) or not identity:
+            place = f"{where} {name}".strip()
+            self.complaints.append(Complaint(file=file, where=place, say="the resource has no id", fix="give it one"))
+            return
+        if found := faults(resource):
+            at, say = found[0]
+            finished = kind == "Encounter" and resource.get("status") == "finished"
+            self.complaints.append(
+                Complaint(
+                    file=file, where=f"{name} {at}", say=f"{at} {say}", fix="correct it in the chart and read it again",
+                    encounter=name if finished else "",
+                )
+            )  # fmt: skip
+            return
+        self._keep((kind, identity), resource, file, url)
+
+    def _keep(self, key: Key, resource: Resource, file: str, url: str) -> None:
+        if url:
+            self._by_url[url] = key
+        before = self.resources.get(key)
+        if before is None or not _older(resource, before):
+            self.resources[key] = resource
+            self.files[key] = file
+
+    def index(self) -> Chart:
+        """Make everything findable; call it when all is added."""
+        for (kind, identity), resource in self.resources.items():
+            if kind in _BY_IDENTIFIER:
+                for one in resource.get("identifier") or ():
+                    for system in {one.get("system", ""), ""}:
+                        self._by_identifier.setdefault((kind, system, one.get("value", "")), []).append((kind, identity))
+        for (kind, _), resource in self.resources.items():
+            if kind == "Encounter":
+                self._encounters.append(resource)
+            elif kind in _POINTS_AT_VISIT:
+                self._point(self._of_visit, resource, _POINTS_AT_VISIT[kind])
+            elif kind == "Coverage":
+                self._point(self._coverages, resource, "beneficiary")
+        return self
+
+    def _point(self, table: dict[Key, list[Resource]], resource: Resource, element: str) -> None:
+        reference = resource.get(element)
+        if reference and (key := self.key(reference, resource)):
+            table.setdefault(key, []).append(resource)
+
+    def finished(self) -> list[Resource]:
+        """The finished visits, in the order they were read."""
+        return [e for e in self._encounters if e.get("status") == "finished"]
+
+    def of_visit(self, encounter: Resource, kind: str) -> list[Resource]:
+        """What of this kind points at the visit."""
+        return [r for r in self._of_visit.get(("Encounter", encounter["id"]), ()) if r["resourceType"] == kind]
+
+    def coverages(self, patient: Key) -> list[Resource]:
+        """The patient's coverages."""
+        return self._coverages.get(patient, [])
+
+    def key(self, reference: Mapping[str, Any], within: Resource | None = None) -> Key | None:
+        """Type and id that a reference means; it need not be here. None when it cannot be told."""
+        text = reference.get("reference") or ""
+        if text.startswith("#"):
+            return None
+        if text in self._by_url:
+            return self._by_url[text]
+        if "?" in text:
+            return self._conditional(text)
+        if text.startswith("urn:uuid:") or text.startswith("urn:oid:"):
+            return self._any_kind(text.rpartition(":")[2])
+        if text:
+            parts = text.split("/_history/")[0].rstrip("/").split("/")
+            return (parts[-2], parts[-1]) if len(parts) > 1 else None
+        identifier = reference.get("identifier")
+        return self._identified(identifier, reference.get("type", "")) if identifier else None
+
+    def _any_kind(self, identity: str) -> Key | None:
+        found = [(kind, identity) for kind in SHAPES if (kind, identity) in self.resources]
+        return found[0] if len(found) == 1 else None
+
+    def _conditional(self, text: str) -> Key | None:
+        kind, _, query = text.partition("?")
+        name, _, value = query.partition("=")
+        kind = kind.rpartition("/")[2]
+        system, bar, rest = _unquote(value).partition("|")
+        if name == "_id":
+            return kind, value
+        if name != "identifier":
+            return None
+        return self._one(self._by_identifier.get((kind, system if bar else "", rest if bar else system), []))
+
+    def _identified(self, identifier: Mapping[str, Any], kind: str) -> Key | None:
+        system, value = identifier.get("system", ""), identifier.get("value", "")
+        kinds = [kind] if kind else sorted(_BY_IDENTIFIER)
+        return self._one([key for k in kinds for key in self._by_identifier.get((k, system, value), [])])
+
+    @staticmethod
+    def _one(found: Iterable[Key]) -> Key | None:
+        different = list(dict.fromkeys(found))
+        return different[0] if len(different) == 1 else None
+
+    def resolve(self, reference: Mapping[str, Any] | None, within: Resource | None = None) -> Resource | None:
+        """The resource that a reference means, or None."""
+        if not reference:
+            return None
+        text = reference.get("reference") or ""
+        if text.startswith("#"):
+            inside = (within or {}).get("contained") or ()
+            return next((r for r in inside if r.get("id") == text[1:]), None)
+        key = self.key(reference, within)
+        return self.resources.get(key) if key else None
+
+    def written(self, reference: Mapping[str, Any] | None) -> str:
+        """A reference as `Type/ID` when it can be told, else as the chart has it."""
+        if not reference:
+            return ""
+        key = self.key(reference)
+        return "/".join(key) if key else str(reference.get("reference") or "")
+
+    def file(self, resource: Resource) -> str:
+        """The file that a resource was read from."""
+        return self.files.get((resource["resourceType"], resource["id"]), "")
+
+
+def _unquote(text: str) -> str:
+    return re.sub(r"((?:%[0-9A-Fa-f]{2})+)", lambda m: bytes.fromhex(m[1].replace("%", "")).decode("utf-8", "replace"), text)
+
+
+def _older(resource: Resource, before: Resource) -> bool:
+    """Whether a resource is older than the one that is here: both must say when they were changed, else the last one counts."""
+    new = _instant((resource.get("meta") or {}).get("lastUpdated"))
+    old = _instant((before.get("meta") or {}).get("lastUpdated"))
+    return new is not None and old is not None and new < old
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found
+
+
+def gathered(resources: Iterable[Any], *, file: str = "") -> Chart:
+    """A chart of resources at hand, indexed."""
+    chart = Chart()
+    for resource in resources:
+        chart.add(resource, file=file)
+    return chart.index()
+
+
+__all__ = ["Chart", "Complaint", "Key", "Resource", "gathered"]

@@ -1,0 +1,53 @@
+"""The day of service is a day on the wall of the place where it happened.
+
+A dateTime with an offset is an instant; which day it was depends on the site. Some charts write each time with the
+offset of the place itself: there the day is the one that is written. Dates may be partial, and then are no day.
+Spec: FHIR R4 dateTime; 837 DTP are local dates.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+AS_WRITTEN = "as-written"
+
+
+class LocalDays:
+    """Turns FHIR times into the site's own days and wall times."""
+
+    __slots__ = ("_days", "zone")
+
+    def __init__(self, timezone: str) -> None:
+        self.zone: tzinfo | None = None if timezone == AS_WRITTEN else ZoneInfo(timezone)
+        self._days = lru_cache(maxsize=4096)(self._day)
+
+    def day(self, text: str | None) -> date | None:
+        """The local day of a date or dateTime; None for nothing, a partial date, or what is no date."""
+        return self._days(text) if text else None
+
+    def _day(self, text: str) -> date | None:
+        if len(text) == 10 or (self.zone is None and len(text) > 10):
+            try:
+                return date.fromisoformat(text[:10])
+            except ValueError:
+                return None
+        found = self.wall(text)
+        return found.date() if found else None
+
+    def wall(self, text: str | None) -> datetime | None:
+        """The local wall time of a dateTime, without offset; None for a date alone."""
+        if not text or len(text) <= 10:
+            return None
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        return self.of(found)
+
+    def of(self, moment: datetime) -> datetime:
+        """The local wall time of an instant."""
+        if self.zone is not None and moment.tzinfo is not None:
+            moment = moment.astimezone(self.zone)
+        return moment.replace(tzinfo=None)

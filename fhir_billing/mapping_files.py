@@ -1,0 +1,125 @@
+"""A site's files are read here, parsed and handed to the mapping, which never touches a disk.
+
+Every YAML file under sites/SITE is read; its first word says what it is. `concepts/` and `payers/` are shared by all sites.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fhir_billing.domain.errors import MappingInvalid
+from fhir_billing.domain.payer import PayerProfile
+from fhir_billing.mapping import site as sites
+from fhir_billing.mapping.document import Path as Place
+from fhir_billing.mapping.document import Source
+from fhir_billing.mapping.engine import build_mapper
+from fhir_billing.mapping.site import Chargemaster, Site
+from fhir_billing.mapping.terminology import Systems, Terminology
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+KINDS = ("site", "overlay", "concepts", "chargemaster", "payer", "code-systems", "mapping")
+_CONCEPT_WORDS = {"concepts", "version", "about", "title", "from", "to", "rows", "unmapped", "fixed"}
+
+
+def load(site: str, root: Path) -> Site:
+    """Read and compile everything that a site decides. Raises MappingInvalid with file and line."""
+    folder = root / "sites" / site
+    if not folder.is_dir() or site.startswith("_"):
+        known = sorted(p.name for p in (root / "sites").glob("[!_]*") if p.is_dir())
+        raise MappingInvalid(f"there is no site {site} in {root / 'sites'}", fix=f"use one of {', '.join(known)}")
+    shared = [*_documents(root, root / "concepts"), *_documents(root, root / "payers")]
+    own = list(_documents(root, folder))
+    bases = [
+        _with_lines(root, path) for path in sorted(root.glob("claim-*/mapping.yaml"))
+    ]
+    return _assemble(site, shared, own, bases, [_with_lines(root, root / w) for k, _, w in own if k == "overlay"])
+
+
+Document = tuple[str, dict[str, Any], str]
+"""Its first word, what it says, and its path under the root."""
+
+
+def _documents(root: Path, folder: Path) -> Iterator[Document]:
+    for path in sorted(p for p in folder.rglob("*.yaml") if "cases" not in p.relative_to(folder).parts):
+        where = path.relative_to(root).as_posix()
+        found = _parse(path, where)
+        kind = str(next(iter(found)))
+        if kind not in KINDS:
+            raise MappingInvalid(f"{where}: it does not begin with what it is", fix=f"the first word is one of {', '.join(KINDS)}")
+        yield kind, found, where
+
+
+def _parse(path: Path, where: str) -> dict[str, Any]:
+    try:
+        found = yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{where}:{mark.line + 1}" if mark else where
+        raise MappingInvalid(f"{place}: this is not YAML: {getattr(error, 'problem', 'broken')}", fix="correct the line") from None
+    except OSError as error:
+        raise MappingInvalid(f"{where}: cannot be read: {error.strerror}", fix="check the file") from None
+    if not isinstance(found, dict) or not found:
+        raise MappingInvalid(f"{where}: it holds nothing", fix="see mappings/README.md")
+    return found
+
+
+def _with_lines(root: Path, path: Path) -> Source:
+    where = path.relative_to(root).as_posix()
+    data = _parse(path, where)
+    lines: dict[Place, int] = {}
+    node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+    if node is not None:
+        _note(node, (), lines)
+    return Source(data=data, file=where, lines=lines)
+
+
+def _note(node: yaml.Node, path: Place, lines: dict[Place, int]) -> None:
+    lines[path] = lines.get(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            lines[(*path, key.value)] = key.start_mark.line + 1
+            _note(value, (*path, key.value), lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for position, value in enumerate(node.value):
+            _note(value, (*path, position), lines)
+
+
+def _assemble(name: str, shared: list[Document], own: list[Document], bases: list[Source], overlays: list[Source]) -> Site:
+    rows = {k: v for kind, d, _ in [*shared, *own] if kind == "code-systems" for k, v in d["rows"].items()}
+    terminology = Terminology(Systems(rows))
+    carcs: list[tuple[dict[str, Any], str]] = []
+    for documents, replaces in ((shared, False), (own, True)):
+        for kind, document, where in documents:
+            if kind == "concepts" and document["concepts"] == "carc-to-account":
+                carcs.append((document, where))
+            elif kind == "concepts":
+                sites.known(document, _CONCEPT_WORDS, where)
+                terminology.add(document, where, replaces=replaces)
+    chargemaster, payers, names = Chargemaster(), dict[str, PayerProfile](), dict[str, str]()
+    for kind, document, where in [*shared, *own]:
+        if kind == "chargemaster":
+            sites.read_chargemaster(document, where, chargemaster)
+        elif kind == "payer":
+            profile, aliases = sites.read_payer(document, where)
+            payers[profile.id] = profile
+            names.update(dict.fromkeys(aliases, profile.id))
+    found = next(((d, w) for kind, d, w in own if kind == "site"), None)
+    if found is None:
+        raise MappingInvalid(f"sites/{name}: there is no site.yaml", fix="copy it from sites/_example")
+    made = sites.read_site(
+        *found, terminology=terminology, chargemaster=chargemaster, payers=payers, payer_names=names, carcs=sites.read_carcs(carcs)
+    )
+    made.mapper = build_mapper(bases, overlays, site=name, tables=_digest(shared, own))
+    return made
+
+
+def _digest(*groups: list[Document]) -> str:
+    digest = hashlib.sha256()
+    for _, document, where in (d for group in groups for d in group):
+        digest.update(f"{where}\0{document!r}\0".encode())
+    return digest.hexdigest()
