@@ -1,0 +1,140 @@
+"""Two faces on one application: the desk for billers, one page for clinicians; both only read models and post acts.
+
+Scripts and styles come from here alone (CSP), nothing that names a patient is cached or framed by strangers.
+"""
+
+from __future__ import annotations
+
+import secrets
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fhir_billing.cycle.views import Acts, Views
+from fhir_billing.domain.errors import (
+    BillingError,
+    NotAllowed,
+    NotAMove,
+    NotNow,
+    NotThere,
+    SecretMissing,
+    SignInNeeded,
+    TheirContract,
+)
+from smart_app import gallery, sign_in
+from smart_app.clinician import visit
+from smart_app.desk import books, claim, find, live, patients, quarantine, remittances, sent, today, visits, worklists
+from smart_app.face import HERE, Face, FaceSettings
+
+PAGES: Final = (today, worklists, claim, remittances, quarantine, sent, patients, books, visits, find, live, visit)
+_STATUS: Final = ((NotAllowed, 403), (NotThere, 404), (NotAMove, 409), (TheirContract, 422), (NotNow, 503))
+_TITLES: Final = {
+    403: "This is not allowed",
+    404: "There is nothing here",
+    405: "There is nothing here",
+    409: "It has moved on",
+    422: "This cannot be read",
+    503: "Not now",
+}
+
+
+def create_app(views: Views, acts: Acts, settings: FaceSettings) -> FastAPI:
+    """The faces as an application of their own. Raises SecretMissing when staff sign in and no session secret is set."""
+    if settings.oidc_issuer and not settings.session_secret:
+        raise SecretMissing(
+            "FHIR_BILLING_SESSION_SECRET is not set", fix="set it to 32 random characters, the same for every process"
+        )
+    face = Face(views, acts, settings)
+    app = FastAPI(title="fhir-billing desk", docs_url=None, redoc_url=None, openapi_url=None)
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.include_router(sign_in.routes(face))
+    for page in PAGES:
+        app.include_router(page.routes(face))
+    if settings.demo:
+        app.include_router(gallery.routes(face))
+    _errors(app, face)
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=settings.session_secret or secrets.token_urlsafe(32),
+        session_cookie="desk",
+        max_age=10 * 3600,
+        same_site="lax",
+        https_only=settings.secure,
+    )
+    app.add_middleware(Guarded, frame_ancestors=settings.frame_ancestors)
+    return app
+
+
+def _errors(app: FastAPI, face: Face) -> None:
+    def page(request: Request, status: int, say: str, fix: str) -> Response:
+        return face.render(
+            request,
+            "error.html",
+            status=status,
+            bare=True,
+            title=_TITLES.get(status, "Something broke"),
+            say=say,
+            fix=fix.rstrip("."),
+            safe="What was saved is safe." if status >= 500 else "Nothing was changed.",
+            reference=secrets.token_hex(4).upper(),
+        )
+
+    def refused(request: Request, error: Exception) -> Response:
+        if isinstance(error, SignInNeeded):
+            wanted = request.url.path if request.method == "GET" else "/"
+            return RedirectResponse(f"/sign-in?next={wanted}", status_code=303)
+        if not isinstance(error, BillingError):
+            request.scope.setdefault("session", {})  # the handler of last resort stands outside the session
+            return page(request, 500, "This page could not be made.", "try again")
+        status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+        return page(request, status, error.say, error.fix)
+
+    def http(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 422
+        say = "This address leads nowhere." if status == 404 else HTTPStatus(status).phrase
+        return page(request, status, say, "find it by its number")
+
+    app.add_exception_handler(BillingError, refused)
+    app.add_exception_handler(Exception, refused)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, http)
+
+
+class Guarded:
+    """Headers that every answer carries."""
+
+    def __init__(self, app: ASGIApp, frame_ancestors: str) -> None:
+        self._app = app
+        policy = (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+            f"form-action 'self'; base-uri 'none'; frame-ancestors {frame_ancestors}"
+        )
+        self._always = [
+            (b"content-security-policy", policy.encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass through, with headers."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        still = scope["path"].startswith("/static/")
+        keep = b"public, max-age=86400" if still else b"no-store"
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [(k, v) for k, v in message["headers"] if k.lower() != b"cache-control"]
+                message["headers"] = [*headers, *self._always, (b"cache-control", keep)]
+            await send(message)
+
+        await self._app(scope, receive, sending)

@@ -1,0 +1,260 @@
+"""What may be done to a claim follows from its state: an act that the lifecycle forbids has no button.
+
+Each act is a small form whose words say what will happen; its facts are exactly what the message needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_billing.cycle.views import ClaimPage
+from fhir_billing.domain.lifecycle import MOVES, Event, State
+from fhir_billing.domain.money import spoken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of an act's form."""
+
+    name: str
+    label: str
+    value: str = ""
+    hint: str = ""
+    required: bool = True
+    long: bool = False
+    money: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """One thing that a person may do to a claim."""
+
+    kind: str
+    label: str
+    button: str
+    what: str
+    fields: tuple[Field, ...]
+    css: str = ""
+
+
+REASON = Field(name="reason", label="Why", hint="A few words. They stand in the claim's biography with your name.")
+
+CHANGES = (
+    ("member_id", "Member id"),
+    ("authorization", "Authorization number"),
+    ("diagnoses", "Diagnoses, in billing order"),
+    ("patient_zip", "Patient's ZIP code"),
+    ("billing_npi", "Billing NPI"),
+    ("payer", "Payer id"),
+    ("modifiers.1", "Modifiers of line 1"),
+    ("modifiers.2", "Modifiers of line 2"),
+    ("modifiers.3", "Modifiers of line 3"),
+)
+
+_BY_FINDING = (
+    ("zip", "patient_zip"),
+    ("member", "member_id"),
+    ("subscriber", "member_id"),
+    ("diagnos", "diagnoses"),
+    ("auth", "authorization"),
+    ("npi", "billing_npi"),
+    ("modifier", "modifiers.1"),
+    ("payer", "payer"),
+)
+
+
+def _can(claim: ClaimPage, event: Event) -> bool:
+    return (claim.row.state, event) in MOVES
+
+
+def guess_change(claim: ClaimPage) -> str:
+    """Which element the worst finding speaks of."""
+    key = claim.row.finding.key if claim.row.finding else ""
+    said = f"{key} {claim.row.finding.say.lower() if claim.row.finding else ''}"
+    return next((change for word, change in _BY_FINDING if word in key), "") or next(
+        (change for word, change in _BY_FINDING if word in said), "member_id"
+    )
+
+
+def _correct(claim: ClaimPage) -> Act:
+    again = claim.row.state is State.REJECTED
+    return Act(
+        kind="correct",
+        label="Fix and send again" if again else "Fix and check again",
+        button="Save and send again" if again else "Save and check again",
+        what="The bill is mended and checked again; the chart is not changed. When it is clean it leaves with the next file.",
+        fields=(
+            Field(
+                name="change",
+                label="What to mend",
+                value=guess_change(claim),
+                options=(*CHANGES, ("", "Nothing, only check again")),
+            ),
+            Field(
+                name="value",
+                label="New value",
+                required=False,
+                hint="Diagnoses such as J02.9 I10; modifiers such as 25 RT.",
+            ),
+        ),
+    )
+
+
+def acts_for(claim: ClaimPage) -> list[Act]:
+    """Every act that this claim allows now, the likeliest first."""
+    row, sums, acts = claim.row, claim.sums, []
+    if _can(claim, Event.CORRECT):
+        acts.append(_correct(claim))
+    if _can(claim, Event.RELEASE):
+        acts.append(
+            Act(
+                kind="release",
+                label="Release anyway",
+                button="Release the claim",
+                what=f"{row.number}, {spoken(row.charge)}, leaves with the next file although an edit found something.",
+                fields=(REASON,),
+            )
+        )
+    if _can(claim, Event.ANSWER):
+        acts.append(
+            Act(
+                kind="answer",
+                label="Answer sent",
+                button="Note the answer",
+                what="What the payer asked for has been sent. The claim is with the payer again.",
+                fields=(REASON,),
+            )
+        )
+    if sums.disputed > 0 and _can(claim, Event.APPEAL):
+        acts += _disputes(claim)
+    if _can(claim, Event.HOLD):
+        acts.append(
+            Act(
+                kind="hold",
+                label="Hold",
+                button="Hold the claim",
+                what=f"{row.number} stays here until it is released.",
+                fields=(REASON,),
+            )
+        )
+    acts.append(_pay(claim))
+    acts.append(
+        Act(
+            kind="note",
+            label="Note",
+            button="Save the note",
+            what="For the next reader of this claim.",
+            fields=(Field(name="text", label="Note", long=True),),
+        )
+    )
+    if _can(claim, Event.WITHDRAW):
+        acts.append(
+            Act(
+                kind="withdraw",
+                label="Withdraw",
+                button="Withdraw the claim",
+                what=f"{row.number} will never be sent. This is the only act that cannot be taken back.",
+                fields=(REASON,),
+                css="danger",
+            )
+        )
+    return acts
+
+
+def _disputes(claim: ClaimPage) -> list[Act]:
+    disputed = spoken(claim.sums.disputed)
+    acts = [
+        Act(
+            kind="appeal",
+            label="Appeal",
+            button="Note the appeal",
+            what=f"The payer is asked again about {disputed}. Say what was sent.",
+            fields=(
+                REASON,
+                Field(
+                    name="level", label="Level", value="1", options=(("1", "First"), ("2", "Second"), ("3", "External"))
+                ),
+                Field(
+                    name="packet", label="What was sent", required=False, hint="Names, with commas: letter, visit note."
+                ),
+            ),
+        )
+    ]
+    if claim.row.state is State.DENIED and claim.sums.disputed == claim.row.charge:
+        acts.append(
+            Act(
+                kind="other-coverage",
+                label="Found other coverage",
+                button="Bill the other plan",
+                what=f"{disputed} moves to a new claim to the plan that covered the day. This claim closes.",
+                fields=(
+                    Field(name="payer", label="Payer id"),
+                    Field(name="payer_name", label="Payer's name", required=False),
+                    Field(name="member_id", label="Member id", hint="As printed on the card."),
+                ),
+            )
+        )
+    acts.append(
+        Act(
+            kind="give-up",
+            label="Give up",
+            button=f"Give up {disputed}",
+            what=f"{disputed} becomes a loss. The patient is not billed for it.",
+            fields=(REASON,),
+            css="danger",
+        )
+    )
+    return acts
+
+
+def _pay(claim: ClaimPage) -> Act:
+    owed = claim.sums.patient_owes
+    say = (
+        f"The patient owes {spoken(owed)} on this visit."
+        if owed > 0
+        else "The patient owes nothing now; the payment waits as a credit."
+    )
+    return Act(
+        kind="pay",
+        label="Patient paid",
+        button="Enter the payment",
+        what=say,
+        fields=payment_fields(f"{owed // 100}.{owed % 100:02d}" if owed > 0 else ""),
+    )
+
+
+def payment_fields(amount: str) -> tuple[Field, ...]:
+    """What a payment by hand needs."""
+    return (
+        Field(name="amount", label="Amount in dollars", value=amount, money=True, hint="Such as 20.00"),
+        Field(
+            name="how",
+            label="How",
+            value="card at the desk",
+            options=tuple((w, w) for w in ("card at the desk", "cash", "check", "by mail", "bank transfer")),
+        ),
+    )
+
+
+def fix_for(claim: ClaimPage) -> Act | None:
+    """The one act that answers the worst finding; its button is the only filled one in view."""
+    first = next(iter(acts_for(claim)), None)
+    return first if first and first.kind in {"correct", "answer", "appeal"} else None
+
+
+def facts_of(kind: str, number: str, form: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a posted form, as the message wants them."""
+    said = {name: str(value).strip() for name, value in form.items() if name not in {"csrf", "key", "next"}}
+    facts: dict[str, Any] = {"claim": number, **said}
+    if kind == "correct":
+        change, value = facts.pop("change", ""), facts.pop("value", "")
+        facts["changes"] = {change: value} if change else {}
+    if kind == "appeal":
+        facts["packet"] = [p.strip() for p in said.get("packet", "").split(",") if p.strip()]
+        facts["level"] = int(said["level"]) if said.get("level", "").isdigit() else 1
+    if kind == "pay":
+        facts["amount"] = said.get("amount", "").replace("$", "").replace(",", "")
+    return facts

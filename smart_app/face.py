@@ -1,0 +1,156 @@
+"""A page is made from a read model, a template and whoever is signed in; each look at a chart is written down.
+
+`Face` is what every page module is handed: views, acts, settings, and how to render.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, tzinfo
+from pathlib import Path
+from typing import Annotated, Any
+
+import jinja2
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
+from starlette.datastructures import FormData
+
+from fhir_billing.cycle.views import Acts, Views
+from fhir_billing.domain.errors import NotAllowed, SignInNeeded
+from fhir_billing.domain.lifecycle import State
+from smart_app import look, words
+
+HERE = Path(__file__).parent
+THEMES = ("light", "dark", "contrast")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceSettings:
+    """What an installation decides about its screens."""
+
+    organization: str = "fhir-billing"
+    demo: bool = False
+    """A local demo user exists only when this is set."""
+    session_secret: str = ""
+    secure: bool = False
+    """Cookies over https only."""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    frame_ancestors: str = "'self'"
+    zone: tzinfo = UTC
+    now: Callable[[], datetime] = _utc_now
+
+
+class Face:
+    """Everything a page module needs."""
+
+    def __init__(self, views: Views, acts: Acts, settings: FaceSettings) -> None:
+        self.views, self.acts, self.settings = views, acts, settings
+        self._templates = _templates(settings)
+
+    def today(self) -> date:
+        """The site's local date."""
+        return self.settings.now().astimezone(self.settings.zone).date()
+
+    def render(
+        self, request: Request, template: str, *, status: int = 200, bare: bool = False, **facts: Any
+    ) -> HTMLResponse:
+        """A page. Facts that every page needs (who, today, the navigation's counts) are added; `bare` pages have no navigation."""
+        today = self.today()
+        theme = request.cookies.get("theme", "")
+        text = self._templates.get_template(template).render(
+            request=request,
+            path=request.url.path,
+            today=today,
+            who=request.session.get("who", ""),
+            csrf=csrf_of(request),
+            theme=theme if theme in THEMES else "",
+            flash=request.session.pop("flash", None),
+            counts=None if bare else self.views.counts(today),
+            settings=self.settings,
+            day=lambda when: words.day(when, today),
+            clock=lambda when: words.clock(when, self.settings.zone, today),
+            deadline=lambda due, start=None: words.deadline(due, today, start),
+            **facts,
+        )
+        return HTMLResponse(text, status_code=status)
+
+    def seen(self, request: Request, what: str, about: str = "") -> None:
+        """Write down who looked at what."""
+        self.acts.audit(str(request.session.get("who", "")), what, about)
+
+
+def _templates(settings: FaceSettings) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters.update(
+        money=words.spoken_money,
+        col=words.column,
+        initials=words.initials,
+        reason=words.reason,
+        pretty=words.mappings,
+    )
+    environment.globals.update(
+        many=words.many,
+        look=look,
+        State=State,
+        form_key=lambda: secrets.token_urlsafe(12),
+        organization=settings.organization,
+        version=_version(),
+    )
+    return environment
+
+
+def _version() -> str:
+    """Changes when the style or script changes, so that a browser never mixes two."""
+    newest = max(int(p.stat().st_mtime) for p in (HERE / "static").rglob("*") if p.is_file())
+    return format(newest, "x")
+
+
+def csrf_of(request: Request) -> str:
+    """This session's form token."""
+    token = request.session.get("csrf")
+    if not token:
+        token = request.session["csrf"] = secrets.token_urlsafe(24)
+    return str(token)
+
+
+def signed_in(request: Request) -> str:
+    """Who is signed in. Raises SignInNeeded."""
+    who = request.session.get("who")
+    if not who:
+        raise SignInNeeded("Nobody is signed in", fix="sign in")
+    return str(who)
+
+
+async def _posted(request: Request) -> FormData:
+    """A form that came from a page of ours. Raises NotAllowed when its token is not this session's."""
+    form = await request.form()
+    sent = str(form.get("csrf", ""))
+    mine = str(request.session.get("csrf", ""))
+    if not mine or not secrets.compare_digest(sent.encode(), mine.encode()):
+        raise NotAllowed("This form is from another session", fix="open the page again and repeat")
+    return form
+
+
+Posted = Annotated[FormData, Depends(_posted)]
+Who = Annotated[str, Depends(signed_in)]
+
+
+def back(next_path: object, default: str = "/") -> str:
+    """A path of ours to go to; never another site."""
+    path = str(next_path or "")
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and "\n" not in path else default

@@ -1,0 +1,215 @@
+"""A state is a word, a shape and a hue together, so that nobody needs all three to read it.
+
+One table for every face. `rejected` and `denied` differ in icon, hue, list and verb.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from fhir_billing.domain import ledger
+from fhir_billing.domain.lifecycle import CLINICIAN_WORDS, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Icon, tone and word of a state, and what is true of it in one sentence."""
+
+    icon: str
+    tone: str
+    word: str
+    means: str
+    waits_for: str
+    """What happens next, when nobody here has to do anything."""
+
+
+S = State
+STATES: Final[dict[State, Look]] = {
+    S.DRAFTED: Look(
+        icon="circle-dashed",
+        tone="neutral",
+        word="Drafted",
+        means="Made from the visit, not checked yet.",
+        waits_for="checks itself",
+    ),
+    S.HELD: Look(
+        icon="hand",
+        tone="amber",
+        word="Held",
+        means="Something is missing. The bill stays here until it is mended; the filing window is running.",
+        waits_for="somebody mends it",
+    ),
+    S.READY: Look(
+        icon="package-check",
+        tone="teal",
+        word="Ready",
+        means="Clean. It leaves with the next file.",
+        waits_for="the next file",
+    ),
+    S.QUEUED: Look(
+        icon="list-end",
+        tone="blue",
+        word="Queued",
+        means="Numbered and stored. It may have left already, so it is never numbered again.",
+        waits_for="the channel takes it",
+    ),
+    S.SENT: Look(
+        icon="send",
+        tone="blue",
+        word="Sent",
+        means="The channel took it. The payer has not said anything.",
+        waits_for="confirmation",
+    ),
+    S.RECEIVED: Look(
+        icon="inbox", tone="blue", word="Received", means="The gateway could read the file.", waits_for="acceptance"
+    ),
+    S.REJECTED: Look(
+        icon="undo-2",
+        tone="orange",
+        word="Rejected",
+        means="Never read by the payer, so there is nothing to appeal: fix and send again. The filing window is still running.",
+        waits_for="fix and send again",
+    ),
+    S.ACCEPTED: Look(
+        icon="clipboard-check",
+        tone="blue",
+        word="Accepted",
+        means="Accepted for a decision. The payer is working on it.",
+        waits_for="the payer's decision",
+    ),
+    S.PENDED: Look(
+        icon="hourglass", tone="blue", word="Pended", means="The payer is thinking.", waits_for="the payer's decision"
+    ),
+    S.QUERIED: Look(
+        icon="message-circle-question-mark",
+        tone="amber",
+        word="Queried",
+        means="The payer asked for something. It denies the claim when nobody answers.",
+        waits_for="an answer to the payer",
+    ),
+    S.PAID: Look(
+        icon="circle-dollar-sign",
+        tone="green",
+        word="Paid",
+        means="Decided, with nothing in dispute.",
+        waits_for="what is still owed",
+    ),
+    S.DENIED: Look(
+        icon="ban",
+        tone="red",
+        word="Denied",
+        means="Decided against us, in whole or in part: correct, appeal, or give up with a reason. The appeal window is running.",
+        waits_for="correct, appeal or give up",
+    ),
+    S.APPEALED: Look(
+        icon="scale", tone="violet", word="Appealed", means="The payer was asked again.", waits_for="the payer's answer"
+    ),
+    S.CLOSED: Look(
+        icon="check-check",
+        tone="neutral",
+        word="Closed",
+        means="This payer owes nothing more. A take-back opens it again.",
+        waits_for="nothing",
+    ),
+    S.VOIDED: Look(
+        icon="circle-x", tone="neutral", word="Voided", means="Withdrawn. It will never be sent.", waits_for="nothing"
+    ),
+}
+
+CLINICIAN: Final[dict[str, tuple[str, str]]] = {
+    "Being prepared": ("circle-dashed", "neutral"),
+    "Needs you": ("hand", "amber"),
+    "With the payer": ("send", "blue"),
+    "Paid": ("circle-dollar-sign", "green"),
+    "Denied": ("ban", "red"),
+}
+
+
+def clinician_word(state: State, owner: str) -> str:
+    """One of five words. A held bill that is not the clinician's to mend is `Being prepared`."""
+    word = CLINICIAN_WORDS[state]
+    return "Being prepared" if word == "Needs you" and owner != "clinician" else word
+
+
+OWNERS: Final[dict[str, str]] = {
+    "clinician": "Clinicians",
+    "coder": "Coding",
+    "registration": "Front desk",
+    "biller": "Billing",
+    "site": "Set-up",
+    "payer": "Payers",
+    "patient": "Patients",
+    "system": "By itself",
+    "nobody": "Nobody",
+}
+
+ACCOUNTS: Final[dict[str, str]] = {
+    ledger.RECEIVABLE_PAYER: "Payer owes",
+    ledger.RECEIVABLE_DISPUTED: "In dispute",
+    ledger.RECEIVABLE_PATIENT: "Patient owes",
+    ledger.CLEARING: "Money announced",
+    ledger.BANK: "In the bank",
+    ledger.CHARGES: "Charges",
+    ledger.CAPITATION: "Capitation",
+    ledger.CONTRACTUAL: "Write-off (contract)",
+    ledger.DENIED: "Given up",
+    ledger.OTHER_ADJUSTMENT: "Other adjustments",
+    ledger.INTEREST: "Interest and fees",
+    ledger.UNAPPLIED: "Paid, not used yet",
+    ledger.REFUNDS: "To be given back",
+}
+
+REASONS: Final[dict[str, str]] = {
+    "1": "Deductible",
+    "2": "Share of the cost",
+    "3": "Copay",
+    "16": "Something is missing",
+    "18": "Already sent",
+    "22": "Another payer first",
+    "23": "What an earlier payer decided",
+    "24": "Paid by the head, not by the visit",
+    "27": "Coverage had ended",
+    "29": "Too late",
+    "31": "Patient not known",
+    "45": "Above contract price",
+    "50": "Not shown necessary",
+    "94": "Allowed more than charged",
+    "96": "Not covered",
+    "97": "Part of another service",
+    "109": "Sent to the wrong payer",
+    "197": "No authorization on the claim",
+    "204": "Not covered by this plan",
+    "253": "Federal payment cut",
+}
+"""Our own words for the reasons that occur most. The published texts are licensed, so the code always stands beside them."""
+
+PATIENT_REASONS: Final[dict[str, tuple[str, str]]] = {
+    "1": ("Your deductible", "You pay the first part of each year's care yourself. This visit used this much of it."),
+    "2": ("Your share", "Of the agreed price your plan pays a part and you pay the rest."),
+    "3": ("Your copay", "A fixed amount for each visit, set by your plan."),
+}
+
+MESSAGES: Final[dict[str, tuple[str, str]]] = {
+    "visit": ("stethoscope", "Visit as read from the EHR"),
+    "file": ("inbox", "File from a payer"),
+    "act": ("user", "What a person did"),
+    "timer": ("clock", "A clock that rang"),
+    "receipt": ("receipt", "A channel's receipt"),
+    "doorbell": ("radio", "The EHR rang"),
+}
+
+TOLD: Final[dict[str, tuple[str, str]]] = {
+    "file": ("file-text", "blue"),
+    "finding": ("triangle-alert", "amber"),
+    "move": ("arrow-right", "neutral"),
+    "journal": ("banknote", "green"),
+    "person": ("user", "violet"),
+    "send": ("send", "blue"),
+}
+
+REMITTANCES: Final[dict[str, tuple[str, str, str]]] = {
+    "posted": ("circle-check", "green", "Posted"),
+    "quarantined": ("shield-alert", "red", "Does not add up"),
+    "doubted": ("file-diff", "amber", "Two versions"),
+}

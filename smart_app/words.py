@@ -1,0 +1,129 @@
+"""An amount, a day and a deadline read the same on every page.
+
+$1,240.00 in text, 1,240.00 in columns, a true minus; a dash where money does not apply, 0.00 where it is zero.
+Days left are counted here, on the server.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from typing import Any
+
+from fhir_billing.domain.money import Money, spoken
+from smart_app.look import REASONS
+
+spoken_money = spoken
+
+
+def column(amount: Money | None) -> str:
+    """An amount for a column.
+
+    >>> column(124000), column(-9276), column(0), column(None)
+    ('1,240.00', '−92.76', '0.00', '–')
+    """
+    return "–" if amount is None else spoken(amount).replace("$", "")
+
+
+def day(when: date | datetime | None, today: date) -> str:
+    """Nov 23, with the year if it is not this one."""
+    if when is None:
+        return "–"
+    year = f", {when.year}" if when.year != today.year else ""
+    return f"{when:%b} {when.day}{year}"
+
+
+def clock(when: datetime | None, zone: tzinfo, today: date) -> str:
+    """Nov 18, 9:14 AM in the site's time."""
+    if when is None:
+        return "–"
+    local = when.astimezone(zone)
+    hour = local.hour % 12 or 12
+    return f"{day(local.date(), today)}, {hour}:{local.minute:02d} {'AM' if local.hour < 12 else 'PM'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """A deadline in words, its tone, and how much of the window is used, in percent."""
+
+    words: str
+    tone: str
+    used: int
+    on: date
+
+
+def deadline(due: date | None, today: date, start: date | None = None) -> Deadline | None:
+    """What is left: grey above 14 days, amber to 14, orange to 5, red when it has passed."""
+    if due is None:
+        return None
+    left = (due - today).days
+    window = max((due - start).days, 1) if start else 90
+    used = max(4, min(100, 100 * (window - left) // window))
+    if left < 0:
+        return Deadline(words=f"{-left} day{'' if left == -1 else 's'} late", tone="red", used=100, on=due)
+    words = "Today" if left == 0 else f"{left} day{'' if left == 1 else 's'}"
+    tone = "orange" if left <= 5 else "amber" if left <= 14 else "grey"
+    return Deadline(words=words, tone=tone, used=used, on=due)
+
+
+def many(count: int, one: str, more: str = "") -> str:
+    """A count with its noun.
+
+    >>> many(1, "claim"), many(3, "claim"), many(2, "visit is", "visits are")
+    ('1 claim', '3 claims', '2 visits are')
+    """
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def reason(code: str) -> str:
+    """Our own words for a payer's reason; the bare sentence when there are none."""
+    return REASONS.get(code, "Reason")
+
+
+def initials(name: str) -> str:
+    """Two letters for a round badge."""
+    parts = [part for part in name.replace(",", " ").split() if part]
+    return "".join(part[0] for part in parts[:2]).upper() or "?"
+
+
+def mappings(resource: Mapping[str, Any] | Any) -> str:
+    """JSON to read."""
+    return json.dumps(resource, indent=2, ensure_ascii=False, default=str)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One segment of an X12 file as it stands, and whether a finding points at it."""
+
+    text: str
+    hit: bool = False
+
+
+def segments(body: bytes, hits: Iterable[str] = ()) -> list[Segment] | None:
+    """The segments of an X12 interchange, one a row; None when this is none. `hits` are findings' places."""
+    text = body.decode("utf-8", "replace")
+    if not text.lstrip().startswith("ISA") or len(text.lstrip()) < 106:
+        return None
+    terminator = text.lstrip()[105]
+    rows = [row.strip() for row in text.split(terminator)]
+    wanted = {int(word) for place in hits for word in place.split() if word.isdigit()}
+    return [
+        Segment(text=row + terminator, hit=number in wanted) for number, row in enumerate((r for r in rows if r), 1)
+    ]
+
+
+def own_set(body: bytes, sets: Iterable[str]) -> list[Segment]:
+    """Only the transaction sets with these ST02: a file holds other patients too."""
+    found, inside, wanted = [], False, set(sets)
+    for segment in segments(body) or []:
+        element = segment.text[2:3] or "*"
+        parts = segment.text[:-1].split(element)
+        if parts[0] == "ST":
+            inside = len(parts) > 2 and parts[2] in wanted
+        if inside:
+            found.append(segment)
+        if parts[0] == "SE":
+            inside = False
+    return found
