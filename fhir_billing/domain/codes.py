@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-_ICD10 = re.compile(r"[A-TV-Z]\d[0-9A-Z]{0,5}")
-_HCPCS = re.compile(r"[A-Z0-9]\d{3}[A-Z0-9]")
-_NPI = re.compile(r"[12]\d{9}")
-_ZIP = re.compile(r"\d{5}(\d{4})?")
+_ICD10 = re.compile(r"[A-TV-Z]\d[0-9A-Z]{0,5}", re.ASCII)
+_HCPCS = re.compile(r"[A-Z0-9]\d{3}[A-Z0-9]", re.ASCII)
+_NPI = re.compile(r"[12]\d{9}", re.ASCII)
+_TAX_ID = re.compile(r"\d{2}-?\d{7}|\d{3}-\d{2}-\d{4}", re.ASCII)
+_ZIP = re.compile(r"\d{5}(\d{4})?", re.ASCII)
 
 
 def luhn_ok(digits: str) -> bool:
@@ -31,7 +32,7 @@ def is_npi(text: str) -> bool:
 
 def is_tax_id(text: str) -> bool:
     """Nine digits, a hyphen allowed."""
-    return bool(re.fullmatch(r"\d{2}-?\d{7}|\d{3}-\d{2}-\d{4}", text))
+    return bool(_TAX_ID.fullmatch(text))
 
 
 def icd10(text: str) -> str:

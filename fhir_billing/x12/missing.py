@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fhir_billing.domain.claim import Address, Claim, ClaimKind, Frequency, Insurance, Party, Person
+from fhir_billing.domain.claim import Address, Claim, ClaimKind, Frequency, Insurance, Party, Person, Stay
 from fhir_billing.domain.codes import is_npi, is_tax_id, zip_digits
 from fhir_billing.domain.finding import Finding, Owner, Severity
 from fhir_billing.domain.money import Money, show
 from fhir_billing.x12.elements import clean
 
+_CODE = re.compile(r"[A-Z0-9]{1,30}")
 _CLAIM_ID = re.compile(r"[A-Z0-9-]{1,20}")
 _PO_BOX = re.compile(r"\bP\.?\s*O\.?\s*BOX\b", re.IGNORECASE)
 _PO_BOX_AT = "Claim.provider.address"
@@ -22,7 +23,7 @@ _PO_BOX_AT = "Claim.provider.address"
 
 def missing(claim: Claim) -> list[Finding]:
     """All that keeps this claim from being written; empty when it can be."""
-    return [*_head(claim), *_parties(claim), *_people(claim), *_diagnoses(claim), *_lines(claim), *_stay(claim), *_prior(claim)]
+    return [*_codes(claim), *_head(claim), *_parties(claim), *_people(claim), *_diagnoses(claim), *_lines(claim), *_stay(claim), *_prior(claim)]
 
 
 def _lacks(key: str, say: str, at: str, fix: str, owner: Owner = Owner.BILLER, resource: str = "") -> Finding:
@@ -35,6 +36,36 @@ def _written(key: str, text: str, at: str) -> Iterator[Finding]:
     """An identifier must go out letter by letter: one that X12 cannot carry is a finding, not a transliteration."""
     if clean(text) != text.strip().upper():
         yield _lacks(key, "the identifier has characters that X12 cannot carry", at, "correct the identifier")
+
+
+def _codes(claim: Claim) -> Iterator[Finding]:
+    """A code is capital letters and digits; anything else would break the text or mean something else to the payer."""
+    for index, one in enumerate(claim.diagnoses):
+        yield from _code(one.code + one.present_on_admission, f"Claim.diagnosis[{index}]")
+    for index, line in enumerate(claim.lines):
+        drug = (line.drug.ndc, line.drug.unit) if line.drug else ()
+        for code in (line.procedure, *line.modifiers, line.revenue_code, line.unit, line.place, *drug):
+            yield from _code(code, f"Claim.item[{index}]")
+    for party in (claim.billing, claim.rendering, claim.attending, claim.operating, claim.referring, claim.supervising):
+        yield from _code(party.taxonomy if party else "", "Claim.careTeam")
+    stay = claim.stay or Stay()
+    coded = [code for code, _ in (*stay.occurrences, *stay.values)] + [one.code for one in stay.procedures]
+    for code in (stay.admission_type, stay.admission_source, stay.patient_status, stay.drg, *stay.conditions, *coded):
+        yield from _code(code, "Claim.supportingInfo")
+    flags = (claim.assigned, claim.benefits_assigned, claim.release, claim.place, claim.accident.cause if claim.accident else "")
+    for code in flags:
+        yield from _code(code, "Claim")
+    for rank, insurance in enumerate(claim.insurance):
+        flags = (insurance.rank, insurance.relationship, insurance.filing_indicator, insurance.insurance_type)
+        reasons = (adjustment.reason for prior in insurance.prior for adjustment in prior.adjustments)
+        for code in (*flags, *reasons, *(prior.procedure for prior in insurance.prior)):
+            yield from _code(code, f"Claim.insurance[{rank}]")
+        yield from _written("payer-id", insurance.payer.id, f"Claim.insurance[{rank}]")
+
+
+def _code(code: str, at: str) -> Iterator[Finding]:
+    if code and not _CODE.fullmatch(code):
+        yield _lacks("code-unwritable", f"{code[:12]!r} is no code that X12 can carry", at, "correct the code", Owner.CODER)
 
 
 def _head(claim: Claim) -> Iterator[Finding]:
