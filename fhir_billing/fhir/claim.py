@@ -30,6 +30,7 @@ from fhir_billing.domain.claim import (
 from fhir_billing.domain.codes import icd10
 from fhir_billing.domain.errors import MalformedResource
 from fhir_billing.domain.money import cents
+from fhir_billing.fhir.states import STATES
 
 Resource = dict[str, Any]
 
@@ -178,9 +179,15 @@ def _place(found: Resource) -> Address:
     return Address(
         lines=tuple(line for line in found.get("line") or () if line),
         city=found.get("city", ""),
-        state=found.get("state", ""),
+        state=_state(found.get("state", "")),
         zip=_digits(found.get("postalCode", "")),
     )
+
+
+def _state(text: str) -> str:
+    """The postal code of a state; one that is written out is looked up, anything else is left as it is."""
+    plain = text.strip()
+    return plain.upper() if len(plain) == 2 else STATES.get(plain.casefold(), plain)
 
 
 def _pay_to(billing: Resource) -> Address | None:

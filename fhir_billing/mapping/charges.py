@@ -87,7 +87,7 @@ def _from_chart(resource: Resource, encounter: Resource, site: Site) -> dict[str
     billing = site.terminology.billing(concept, _TABLES[resource["resourceType"]])
     line: dict[str, Any] = {
         "billing": billing, "concept": concept, "coding": with_source(billing, concept), "text": concept.get("text"),
-        "modifiers": (), "quantity": 1, "unit": "UN", "price": None, "reference": reference(resource), "source": resource,
+        "modifiers": [], "quantity": 1, "unit": "UN", "price": None, "reference": reference(resource), "source": resource,
         "kind": resource["resourceType"], "revenueCode": "", "authorization": "", "note": "", "reasons": resource.get("reasonReference") or (),
         "concepts": (),
     }  # fmt: skip
@@ -114,7 +114,7 @@ def _from_charge_item(item: Resource, line: dict[str, Any] | None, encounter: Re
     billing = site.terminology.billing(concept, "procedure")
     quantity = item.get("quantity") or {}
     made: dict[str, Any] = {
-        "modifiers": extensions.codes(item, urls.get("modifier", (f"{extensions.OURS}modifier",))),
+        "modifiers": list(extensions.codes(item, urls.get("modifier", (f"{extensions.OURS}modifier",)))),
         "quantity": quantity.get("value", 1),
         "unit": "MJ" if quantity.get("unit") in _MINUTES or quantity.get("code") in _MINUTES else "UN",
         "price": _price(item, quantity.get("value", 1), site),
@@ -196,7 +196,7 @@ def _complete(line: dict[str, Any], site: Site, kind: str, found: Found) -> None
             "code-unmapped", f"{said(line['concept'])} has no billing code", at=f"{at}.productOrService", resource=line["reference"],
             fix=f"add a row to the site's table `{_TABLES[line['kind']]}`", by=Owner.CODER,
         )  # fmt: skip
-    price = site.chargemaster.find(billing["code"], line["modifiers"]) if billing else None
+    price = site.chargemaster.find(billing["code"], tuple(line["modifiers"])) if billing else None
     if line["price"] is None and price is not None and price.amount is not None:
         quantity = Decimal(line["quantity"]) if line["unit"] == "UN" else Decimal(1)
         line["price"] = extensions.money(Decimal(price.amount) / 100 * quantity)

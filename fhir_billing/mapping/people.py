@@ -34,16 +34,21 @@ def best_name(person: Mapping[str, Any]) -> dict[str, Any] | None:
 def best_address(person: Mapping[str, Any]) -> dict[str, Any] | None:
     """The address for a bill: home before others, never an old one."""
     found = person.get("address") or ()
-    return found if isinstance(found, dict) else _best(found, _ADDRESS_USES)
+    return _bare(found) if isinstance(found, dict) else _best(found, _ADDRESS_USES)
 
 
 def _best(found: Sequence[dict[str, Any]], uses: Sequence[str | None]) -> dict[str, Any] | None:
-    current = [one for one in found if one.get("use") != "old"]
+    current = [one for one in found if one.get("use") != "old"] or list(found)
     for use in uses:
         for one in current:
             if one.get("use") == use:
-                return one
-    return current[0] if current else (found[0] if found else None)
+                return _bare(one)
+    return _bare(current[0]) if current else None
+
+
+def _bare(element: dict[str, Any]) -> dict[str, Any]:
+    """Without extensions: a bill needs no map co-ordinates."""
+    return {k: v for k, v in element.items() if k != "extension"} if "extension" in element else element
 
 
 def reference(resource: Resource) -> str:
@@ -73,7 +78,7 @@ def care_team(chart: Chart, encounter: Resource, site: Site, found: Found, kind:
             continue
         codes = [c.get("code", "") for t in participant.get("type") or () for c in t.get("coding") or ()]
         for role in dict.fromkeys(_role(code, kind) for code in codes or [""]):
-            if role and role not in team and (member := _member(chart, individual, role, site, found, at)):
+            if role and role not in team and (member := _member(chart, individual, role, kind, site, found, at)):
                 team[role] = member
     if kind == "institutional" and "attending" not in team and "rendering" in team:
         team["attending"] = {**team.pop("rendering"), "role": "attending", "contained": "attending"}
@@ -88,7 +93,7 @@ def _role(code: str, kind: str) -> str:
 
 
 def _member(
-    chart: Chart, individual: Resource, role: str, site: Site, found: Found, at: str
+    chart: Chart, individual: Resource, role: str, kind: str, site: Site, found: Found, at: str
 ) -> dict[str, Any] | None:
     systems = site.terminology.systems
     practitioner, specialty = individual, individual.get("specialty") or ()
@@ -99,8 +104,8 @@ def _member(
         practitioner = linked
     npi = identifier(practitioner, "npi", systems) or identifier(individual, "npi", systems)
     if not is_npi(npi) and site.options.practitioners_without_npi == "leave-out":
-        if role != "attending" and not (role == "rendering"):
-            return None
+        if kind == "professional" or role not in {"attending", "rendering"}:
+            return None  # a hospital bill names its attending provider all the same
         npi = ""
     elif not is_npi(npi):
         found.add(
