@@ -136,7 +136,15 @@ def _newest(ready: list[Ready]) -> datetime:
 
 
 def _batch(
-    out: Path, site: Site, payer: str, kind: str, claims: list[Claim], at: datetime, numbers: Iterator[int], *, test: bool
+    out: Path,
+    site: Site,
+    payer: str,
+    kind: str,
+    claims: list[Claim],
+    at: datetime,
+    numbers: Iterator[int],
+    *,
+    test: bool,
 ) -> int:
     number = next(numbers)
     profile = site.payer(payer)

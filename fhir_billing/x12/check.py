@@ -55,7 +55,9 @@ def _controls(reading: Reading) -> Iterator[Complaint]:
         sender = text.segments[0][32:50]
         seen[sender, interchange.control] += 1
         if seen[sender, interchange.control] == 2:
-            yield text.complain(0, f"interchange number {interchange.control} is used twice", fix="number each anew", element=13)
+            yield text.complain(
+                0, f"interchange number {interchange.control} is used twice", fix="number each anew", element=13
+            )
         groups = Counter(group.control for group in interchange.groups)
         for control, times in groups.items():
             if times > 1:
@@ -64,7 +66,9 @@ def _controls(reading: Reading) -> Iterator[Complaint]:
             sets = Counter(one.control for one in group.sets)
             for one in group.sets:
                 if sets[one.control] > 1:
-                    yield text.complain(one.first, f"set number {one.control[:12]} is used twice", fix="number each anew", element=2)
+                    yield text.complain(
+                        one.first, f"set number {one.control[:12]} is used twice", fix="number each anew", element=2
+                    )
 
 
 # ---- loops --------------------------------------------------------------------------------------------------------
@@ -93,11 +97,17 @@ def _complete(one: TransactionSet, place: Place, weight: Weight) -> Iterator[Com
     has_patient = place.id == "2000B" and inner["2000C"]
     for child in place.loop.children:
         if child.required and not inner[child.id] and not (child.id == "2000B" and weight is Weight.WARNING):
-            yield _complain(one, place.position, f"loop {place.id} has no loop {child.id}", f"add loop {child.id}", weight=weight)
+            yield _complain(
+                one, place.position, f"loop {place.id} has no loop {child.id}", f"add loop {child.id}", weight=weight
+            )
         if inner[child.id] > 1 and not child.repeats:
-            yield _complain(one, place.position, f"loop {child.id} stands {inner[child.id]} times", "keep one", weight=weight)
+            yield _complain(
+                one, place.position, f"loop {child.id} stands {inner[child.id]} times", "keep one", weight=weight
+            )
     if place.id in {"2000B", "2000C"} and not inner["2300"] and not has_patient:
-        yield _complain(one, place.position, f"loop {place.id} holds no claim", "add the claim, or remove the loop", weight=weight)
+        yield _complain(
+            one, place.position, f"loop {place.id} holds no claim", "add the claim, or remove the loop", weight=weight
+        )
 
 
 def _identifiers(one: TransactionSet, step: Step) -> Iterator[Complaint]:
@@ -111,7 +121,9 @@ def _identifiers(one: TransactionSet, step: Step) -> Iterator[Complaint]:
         case "NM1" if loop == "2010BA" and not parts[9]:
             yield _complain(one, step.position, "the subscriber has no member id", "add it with qualifier MI", 9)
         case "N4" if loop in _NINE_DIGITS and len(parts[3]) != 9 and parts[4] in {"", "US"}:
-            yield _complain(one, step.position, f"ZIP {parts[3][:9]!r} has not nine digits", "add the last four digits", 3)
+            yield _complain(
+                one, step.position, f"ZIP {parts[3][:9]!r} has not nine digits", "add the last four digits", 3
+            )
         case "N4" if parts[4] in {"", "US"} and not zip_digits(parts[3]):
             yield _complain(one, step.position, f"ZIP {parts[3][:9]!r} is none", "correct the ZIP", 3)
         case "REF" if loop == "2010AA" and parts[1] in {"EI", "SY"} and not is_tax_id(parts[2]):
@@ -136,7 +148,9 @@ def _bill(one: TransactionSet, bill: SubmittedClaim) -> Iterator[Complaint]:
     if not claim.id or len(claim.id) > 38:
         yield _complain(one, at, "the claim's number must have 1 to 38 characters", "number it anew", 1)
     elif len(claim.id) > 20:
-        yield _complain(one, at, "a claim number beyond 20 characters may come back cut", "use at most 20", 1, Weight.WARNING)
+        yield _complain(
+            one, at, "a claim number beyond 20 characters may come back cut", "use at most 20", 1, Weight.WARNING
+        )
     if bill.charge != claim.charge:
         say = f"CLM02 says {show(bill.charge)}, the lines sum to {show(claim.charge)}"
         yield _complain(one, at, say, "charge what the lines say", 2)
@@ -147,7 +161,9 @@ def _bill(one: TransactionSet, bill: SubmittedClaim) -> Iterator[Complaint]:
         yield _complain(one, at, "the claim has no place of service or facility type", "add CLM05-1", 5)
     if not claim.diagnoses:
         yield _complain(one, at, "the claim has no diagnosis", "add HI*ABK")
-    codes = [(diagnosis.kind in {"principal", "other"}, diagnosis.kind, diagnosis.code) for diagnosis in claim.diagnoses]
+    codes = [
+        (diagnosis.kind in {"principal", "other"}, diagnosis.kind, diagnosis.code) for diagnosis in claim.diagnoses
+    ]
     twice = [code for code, times in Counter(code for counted, _, code in codes if counted).items() if times > 1]
     if twice:
         yield _complain(one, at, f"diagnosis {twice[0][:8]} stands twice", "remove one", weight=Weight.WARNING)
@@ -159,7 +175,9 @@ def _bill(one: TransactionSet, bill: SubmittedClaim) -> Iterator[Complaint]:
             yield _complain(one, at, f"line {line.number} has no service date", "add DTP*472")
         if professional and not line.procedure:
             yield _complain(one, at, f"line {line.number} has no procedure", "add SV101-2")
-        if professional and not (line.pointers and all(0 < pointer <= len(claim.diagnoses) for pointer in line.pointers)):
+        if professional and not (
+            line.pointers and all(0 < pointer <= len(claim.diagnoses) for pointer in line.pointers)
+        ):
             yield _complain(one, at, f"line {line.number} points at no diagnosis of the claim", "correct SV107")
     yield from _earlier(one, bill)
 
@@ -179,7 +197,9 @@ def _earlier(one: TransactionSet, bill: SubmittedClaim) -> Iterator[Complaint]:
         for prior in insurance.prior:
             line = next((each for each in claim.lines if each.number == prior.line), None)
             if line is not None and prior.paid + sum(a.amount for a in prior.adjustments) != line.charge:
-                say = f"line {line.number}: the earlier payer's paid and adjusted are not the charge {show(line.charge)}"
+                say = (
+                    f"line {line.number}: the earlier payer's paid and adjusted are not the charge {show(line.charge)}"
+                )
                 yield _complain(one, bill.position, say, "enter its remittance again")
 
 

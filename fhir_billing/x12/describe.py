@@ -32,7 +32,11 @@ def tell(name: str, data: bytes) -> tuple[Told, list[Complaint]]:
         if len(complaints) < MOST_COMPLAINTS:
             complaints.extend(more)
     refused = any(found.severity is Weight.ERROR for found in complaints)
-    shown = {"file": name, "interchanges": _interchanges(reading, {} if refused else told), "findings": findings(complaints)}
+    shown = {
+        "file": name,
+        "interchanges": _interchanges(reading, {} if refused else told),
+        "findings": findings(complaints),
+    }
     return shown, complaints
 
 
@@ -83,7 +87,10 @@ def facts_of(one: TransactionSet) -> tuple[Told, list[Complaint]]:
     if one.set_id == "837":
         outlines, complaints = read_837.outline(one)
         listed = [{"id": each.claim, "charge": show(each.charge), "line_sum": show(each.lines)} for each in outlines]
-        return head | {"claims": listed, "sums": {"claims": len(listed), "charge": show(total(o.charge for o in outlines))}}, complaints
+        return head | {
+            "claims": listed,
+            "sums": {"claims": len(listed), "charge": show(total(o.charge for o in outlines))},
+        }, complaints
     return head, []
 
 
@@ -145,7 +152,8 @@ def acknowledgment(one: read_acks.Acknowledgment) -> Told:
             return {"interchange": one.control, "code": one.code, "reason": one.reason, "reach": one.reach.value}
         case SetAcknowledgment():
             faults = [
-                {"segment": f.segment, "position": f.position, "loop": f.loop, "element": f.element, "code": f.code} for f in one.faults
+                {"segment": f.segment, "position": f.position, "loop": f.loop, "element": f.element, "code": f.code}
+                for f in one.faults
             ]
             return {
                 "group": one.group_control, "set": one.set_control, "kind": one.kind, "code": one.code, "group_code": one.group_code,

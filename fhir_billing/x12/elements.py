@@ -122,11 +122,11 @@ def is_time(text: str) -> bool:
 
 
 def read_moment(text: str) -> datetime | None:
-    """CCYYMMDD or CCYYMMDDHHMM."""
+    """CCYYMMDD or CCYYMMDDHHMM, in the site's own time."""
     on = day(text[:8])
     if on is None:
         return None
     if len(text) == 8:
-        return datetime(on.year, on.month, on.day)
+        return datetime.combine(on, time())
     at = _TIME.fullmatch(text[8:])
     return datetime.combine(on, time(int(at[1]), int(at[2]))) if at else None

@@ -178,7 +178,9 @@ class _Opener:
         isa = [part.strip() for part in self.text.elements(0)]
         isa += [""] * (17 - len(isa))
         for place, fault in self.text.header_faults:
-            self.wrong(0, f"ISA{place:02d} {fault}: the ISA must be 106 characters", "ask for an ISA of fixed width", place)
+            self.wrong(
+                0, f"ISA{place:02d} {fault}: the ISA must be 106 characters", "ask for an ISA of fixed width", place
+            )
         if not (isa[13].isdigit() and len(isa[13]) == 9):
             self.wrong(0, f"control number {isa[13][:20]!r} is not nine digits", "", 13)
         if isa[15] not in {"P", "T"}:
@@ -189,7 +191,12 @@ class _Opener:
         last = len(self.text.segments) - 1
         if not closed:
             if self.opened_set:
-                self.wrong(last, f"the file ends inside set {self.opened_set[1][2][:20]!r}: no SE", "ask for the whole file", key="nesting")
+                self.wrong(
+                    last,
+                    f"the file ends inside set {self.opened_set[1][2][:20]!r}: no SE",
+                    "ask for the whole file",
+                    key="nesting",
+                )
             elif self.group:
                 self.wrong(last, "the file ends inside a group: no GE", "ask for the whole file", key="nesting")
             self.wrong(last, "the interchange has no IEA", "ask for the whole file", key="nesting")
@@ -198,7 +205,14 @@ class _Opener:
         )
 
     def wrong(
-        self, index: int, say: str, fix: str = "", element: int | None = None, *, key: str = "envelope", weight: Weight = Weight.ERROR
+        self,
+        index: int,
+        say: str,
+        fix: str = "",
+        element: int | None = None,
+        *,
+        key: str = "envelope",
+        weight: Weight = Weight.ERROR,
     ) -> None:
         if len(self.findings) < MOST_COMPLAINTS:
             self.findings.append(self.text.complain(index, say, fix=fix, element=element, key=key, severity=weight))
@@ -213,7 +227,9 @@ class _Opener:
             if not segment.startswith(envelope) and segment not in bare:
                 if self.opened_set is None and self.stray is None:
                     self.stray = index
-                    say = "a segment after IEA" if closed else f"segment {segment[:3]!r} stands outside a transaction set"
+                    say = (
+                        "a segment after IEA" if closed else f"segment {segment[:3]!r} stands outside a transaction set"
+                    )
                     self.wrong(index, say, "check what was cut or glued here", key="nesting")
                 continue
             parts = segment.split(mark)
@@ -237,7 +253,12 @@ class _Opener:
                     self.end(index, parts, isa)
                     closed = True
                 case _:
-                    self.wrong(index, "an ISA inside an interchange", "the one before has no IEA: ask for the whole file", key="nesting")
+                    self.wrong(
+                        index,
+                        "an ISA inside an interchange",
+                        "the one before has no IEA: ask for the whole file",
+                        key="nesting",
+                    )
         return closed
 
     def begin_group(self, index: int, parts: list[str], isa: list[str]) -> None:
@@ -293,7 +314,9 @@ class _Opener:
 
     def end_group(self, index: int, parts: list[str]) -> None:
         if self.opened_set:
-            self.wrong(index, f"GE inside set {self.opened_set[1][2][:20]!r}: no SE", "ask for the whole file", key="nesting")
+            self.wrong(
+                index, f"GE inside set {self.opened_set[1][2][:20]!r}: no SE", "ask for the whole file", key="nesting"
+            )
             self.opened_set = None
         if self.group is None:
             self.wrong(index, "GE without GS", "ask for the whole file", key="nesting")
@@ -347,14 +370,20 @@ class Envelope:
 
 
 def seal(
-    envelope: Envelope, sets: Sequence[tuple[str, Sequence[str]]], *, notes: Sequence[str] = (), marks: Delimiters | None = None
+    envelope: Envelope,
+    sets: Sequence[tuple[str, Sequence[str]]],
+    *,
+    notes: Sequence[str] = (),
+    marks: Delimiters | None = None,
 ) -> bytes:
     """Put sets, each a (control, segments from ST on without SE) pair, into one group and one interchange.
 
     Without sets there is no group: an interchange may carry `notes` (TA1 segments) alone.
 
     >>> when = datetime(2026, 1, 2, 3, 4)
-    >>> one = Envelope(sender="A", receiver="B", interchange_control=1, group_control=1, functional="FA", version="V", at=when)
+    >>> one = Envelope(
+    ...     sender="A", receiver="B", interchange_control=1, group_control=1, functional="FA", version="V", at=when
+    ... )
     >>> seal(one, [("0001", ["ST*999*0001"])]).decode().splitlines()[-3:]
     ['SE*2*0001~', 'GE*1*1~', 'IEA*1*000000001~']
     """

@@ -23,7 +23,16 @@ _PO_BOX_AT = "Claim.provider.address"
 
 def missing(claim: Claim) -> list[Finding]:
     """All that keeps this claim from being written; empty when it can be."""
-    return [*_codes(claim), *_head(claim), *_parties(claim), *_people(claim), *_diagnoses(claim), *_lines(claim), *_stay(claim), *_prior(claim)]
+    return [
+        *_codes(claim),
+        *_head(claim),
+        *_parties(claim),
+        *_people(claim),
+        *_diagnoses(claim),
+        *_lines(claim),
+        *_stay(claim),
+        *_prior(claim),
+    ]
 
 
 def _lacks(key: str, say: str, at: str, fix: str, owner: Owner = Owner.BILLER, resource: str = "") -> Finding:
@@ -52,66 +61,108 @@ def _codes(claim: Claim) -> Iterator[Finding]:
     coded = [code for code, _ in (*stay.occurrences, *stay.values)] + [one.code for one in stay.procedures]
     for code in (stay.admission_type, stay.admission_source, stay.patient_status, stay.drg, *stay.conditions, *coded):
         yield from _code(code, "Claim.supportingInfo")
-    flags = (claim.assigned, claim.benefits_assigned, claim.release, claim.place, claim.accident.cause if claim.accident else "")
+    flags = (
+        claim.assigned,
+        claim.benefits_assigned,
+        claim.release,
+        claim.place,
+        claim.accident.cause if claim.accident else "",
+    )
     for code in flags:
         yield from _code(code, "Claim")
     for rank, insurance in enumerate(claim.insurance):
-        flags = (insurance.rank, insurance.relationship, insurance.filing_indicator, insurance.insurance_type)
+        known = (insurance.rank, insurance.relationship, insurance.filing_indicator, insurance.insurance_type)
         reasons = (adjustment.reason for prior in insurance.prior for adjustment in prior.adjustments)
-        for code in (*flags, *reasons, *(prior.procedure for prior in insurance.prior)):
+        for code in (*known, *reasons, *(prior.procedure for prior in insurance.prior)):
             yield from _code(code, f"Claim.insurance[{rank}]")
         yield from _written("payer-id", insurance.payer.id, f"Claim.insurance[{rank}]")
 
 
 def _code(code: str, at: str) -> Iterator[Finding]:
     if code and not _CODE.fullmatch(code):
-        yield _lacks("code-unwritable", f"{code[:12]!r} is no code that X12 can carry", at, "correct the code", Owner.CODER)
+        yield _lacks(
+            "code-unwritable", f"{code[:12]!r} is no code that X12 can carry", at, "correct the code", Owner.CODER
+        )
 
 
 def _head(claim: Claim) -> Iterator[Finding]:
     if not _CLAIM_ID.fullmatch(claim.id):
-        yield _lacks("claim-id", "the claim's number must be 1 to 20 of A-Z 0-9 -", "Claim.identifier", "number it anew")
+        yield _lacks(
+            "claim-id", "the claim's number must be 1 to 20 of A-Z 0-9 -", "Claim.identifier", "number it anew"
+        )
     if not claim.insurance:
-        yield _lacks("coverage-missing", "there is no insurance to bill", "Claim.insurance", "add the coverage", Owner.REGISTRATION)
+        yield _lacks(
+            "coverage-missing",
+            "there is no insurance to bill",
+            "Claim.insurance",
+            "add the coverage",
+            Owner.REGISTRATION,
+        )
     if claim.frequency in {Frequency.REPLACEMENT, Frequency.VOID} and not claim.payer_icn:
         yield _lacks(
             "icn-missing", "a replacement or void needs the payer's number of the claim it replaces", "Claim.related",
             "take it from the 277CA or 835",
         )  # fmt: skip
     if not claim.place:
-        yield _lacks("place-missing", "the place of service is not known", "Claim.item.location", "set the location's type")
+        yield _lacks(
+            "place-missing", "the place of service is not known", "Claim.item.location", "set the location's type"
+        )
     yield from _written("icn", claim.payer_icn, "Claim.related")
     yield from _written("authorization", claim.authorization, "Claim.insurance.preAuthRef")
     yield from _written("referral", claim.referral, "Claim.referral")
 
 
-def _address(address: Address, at: str, whose: str, resource: str, owner: Owner, *, nine: bool = False) -> Iterator[Finding]:
+def _address(
+    address: Address, at: str, whose: str, resource: str, owner: Owner, *, nine: bool = False
+) -> Iterator[Finding]:
     if not (address.lines and clean(address.lines[0]) and address.city):
-        yield _lacks("address-missing", f"the {whose} has no street address", at, "complete the address", owner, resource)
+        yield _lacks(
+            "address-missing", f"the {whose} has no street address", at, "complete the address", owner, resource
+        )
     elif not address.state:
-        yield _lacks("state-missing", f"the {whose}'s address has no state", f"{at}.state", "complete the address", owner, resource)
+        yield _lacks(
+            "state-missing",
+            f"the {whose}'s address has no state",
+            f"{at}.state",
+            "complete the address",
+            owner,
+            resource,
+        )
     digits = zip_digits(address.zip)
     if not digits or (nine and len(digits) != 9):
         need = "nine-digit " if nine else ""
         yield _lacks(
-            "zip-missing", f"the {whose}'s address has no {need}ZIP", f"{at}.postalCode", f"add the {need}ZIP", owner, resource
+            "zip-missing",
+            f"the {whose}'s address has no {need}ZIP",
+            f"{at}.postalCode",
+            f"add the {need}ZIP",
+            owner,
+            resource,
         )
 
 
 def _npi(party: Party, at: str, whose: str) -> Iterator[Finding]:
     if not is_npi(party.npi):
         say = f"the {whose} has no NPI" if not party.npi else f"the {whose}'s NPI fails its check digit"
-        yield _lacks("npi-missing" if not party.npi else "npi-invalid", say, at, "correct the NPI", Owner.SITE, party.ref)
+        yield _lacks(
+            "npi-missing" if not party.npi else "npi-invalid", say, at, "correct the NPI", Owner.SITE, party.ref
+        )
 
 
 def _parties(claim: Claim) -> Iterator[Finding]:
     billing = claim.billing
     if not (billing.name or billing.family):
-        yield _lacks("provider-name", "the billing provider has no name", "Claim.provider", "name it", Owner.SITE, billing.ref)
+        yield _lacks(
+            "provider-name", "the billing provider has no name", "Claim.provider", "name it", Owner.SITE, billing.ref
+        )
     yield from _npi(billing, "Claim.provider", "billing provider")
     if not is_tax_id(billing.tax_id):
-        yield _lacks("tax-id-missing", "the billing provider has no tax id", "Claim.provider", "add it", Owner.SITE, billing.ref)
-    yield from _address(billing.address, "Claim.provider.address", "billing provider", billing.ref, Owner.SITE, nine=True)
+        yield _lacks(
+            "tax-id-missing", "the billing provider has no tax id", "Claim.provider", "add it", Owner.SITE, billing.ref
+        )
+    yield from _address(
+        billing.address, "Claim.provider.address", "billing provider", billing.ref, Owner.SITE, nine=True
+    )
     if any(_PO_BOX.search(line) for line in billing.address.lines):
         yield _lacks(
             "po-box", "the billing provider's address is a P.O. box", _PO_BOX_AT, "give the street; a box is a pay-to address",
@@ -122,22 +173,35 @@ def _parties(claim: Claim) -> Iterator[Finding]:
         if party is not None:
             yield from _npi(party, "Claim.careTeam", f"{role} provider")
             if not party.family:
-                yield _lacks("provider-name", f"the {role} provider has no name", "Claim.careTeam", "name it", resource=party.ref)
+                yield _lacks(
+                    "provider-name", f"the {role} provider has no name", "Claim.careTeam", "name it", resource=party.ref
+                )
     if claim.facility is not None:
         if not claim.facility.name:
             yield _lacks("provider-name", "the service facility has no name", "Claim.facility", "name it", Owner.SITE)
-        yield from _address(claim.facility.address, "Claim.facility", "service facility", claim.facility.ref, Owner.SITE, nine=True)
+        yield from _address(
+            claim.facility.address, "Claim.facility", "service facility", claim.facility.ref, Owner.SITE, nine=True
+        )
     if claim.kind is ClaimKind.INSTITUTIONAL and claim.attending is None:
-        yield _lacks("attending-missing", "a hospital bill needs the attending provider", "Claim.careTeam", "name the attender")
+        yield _lacks(
+            "attending-missing", "a hospital bill needs the attending provider", "Claim.careTeam", "name the attender"
+        )
 
 
 def _person(person: Person, at: str, whose: str, *, whole: bool = True) -> Iterator[Finding]:
     if not person.family:
-        yield _lacks(f"{whose}-name", f"the {whose} has no family name", f"{at}.name", "add it", Owner.REGISTRATION, person.ref)
+        yield _lacks(
+            f"{whose}-name", f"the {whose} has no family name", f"{at}.name", "add it", Owner.REGISTRATION, person.ref
+        )
     if whole:
         if person.birth_date is None:
             yield _lacks(
-                "birth-date-missing", f"the {whose} has no birth date", f"{at}.birthDate", "add it", Owner.REGISTRATION, person.ref
+                "birth-date-missing",
+                f"the {whose} has no birth date",
+                f"{at}.birthDate",
+                "add it",
+                Owner.REGISTRATION,
+                person.ref,
             )
         yield from _address(person.address, f"{at}.address", whose, person.ref, Owner.REGISTRATION)
 
@@ -147,10 +211,19 @@ def _people(claim: Claim) -> Iterator[Finding]:
     for rank, insurance in enumerate(claim.insurance):
         at = f"Claim.insurance[{rank}].coverage"
         if not insurance.member_id:
-            yield _lacks("member-id-missing", "the coverage has no member id", at, "add it", Owner.REGISTRATION, insurance.ref)
+            yield _lacks(
+                "member-id-missing", "the coverage has no member id", at, "add it", Owner.REGISTRATION, insurance.ref
+            )
         yield from _written("member-id", insurance.member_id, at)
         if not (insurance.payer.id and clean(insurance.payer.name)):
-            yield _lacks("payer-missing", "the coverage names no payer", at, "add the payer and its id", Owner.SITE, insurance.ref)
+            yield _lacks(
+                "payer-missing",
+                "the coverage names no payer",
+                at,
+                "add the payer and its id",
+                Owner.SITE,
+                insurance.ref,
+            )
         if insurance.relationship != "18":
             yield from _person(insurance.subscriber, f"{at}.subscriber", "subscriber", whole=False)
 
@@ -160,12 +233,23 @@ def _diagnoses(claim: Claim) -> Iterator[Finding]:
     if not claim.diagnoses:
         yield _lacks("no-diagnosis", "there is no diagnosis", "Claim.diagnosis", "add the diagnosis", Owner.CLINICIAN)
     if len(claim.diagnoses) > most:
-        yield _lacks("too-many-diagnoses", f"{len(claim.diagnoses)} diagnoses; one claim holds {most}", "Claim.diagnosis", "split it")
+        yield _lacks(
+            "too-many-diagnoses",
+            f"{len(claim.diagnoses)} diagnoses; one claim holds {most}",
+            "Claim.diagnosis",
+            "split it",
+        )
     codes = [(one.kind if claim.kind is ClaimKind.INSTITUTIONAL else "", one.code) for one in claim.diagnoses]
     if len(set(codes)) < len(codes):
         yield _lacks("diagnosis-twice", "a diagnosis stands twice", "Claim.diagnosis", "remove one", Owner.CODER)
-    if claim.kind is ClaimKind.INSTITUTIONAL and claim.diagnoses and not any(one.kind == "principal" for one in claim.diagnoses):
-        yield _lacks("no-principal", "no diagnosis is the principal one", "Claim.diagnosis", "mark the principal", Owner.CODER)
+    if (
+        claim.kind is ClaimKind.INSTITUTIONAL
+        and claim.diagnoses
+        and not any(one.kind == "principal" for one in claim.diagnoses)
+    ):
+        yield _lacks(
+            "no-principal", "no diagnosis is the principal one", "Claim.diagnosis", "mark the principal", Owner.CODER
+        )
 
 
 def _lines(claim: Claim) -> Iterator[Finding]:
@@ -178,34 +262,64 @@ def _lines(claim: Claim) -> Iterator[Finding]:
     for index, line in enumerate(claim.lines):
         at = f"Claim.item[{index}]"
         if professional and not line.procedure:
-            yield _lacks("procedure-missing", "the line has no procedure code", f"{at}.productOrService", "code it", Owner.CODER, line.ref)
+            yield _lacks(
+                "procedure-missing",
+                "the line has no procedure code",
+                f"{at}.productOrService",
+                "code it",
+                Owner.CODER,
+                line.ref,
+            )
         if not professional and not line.revenue_code:
-            yield _lacks("revenue-code-missing", "the line has no revenue code", f"{at}.revenue", "add it", Owner.CODER, line.ref)
+            yield _lacks(
+                "revenue-code-missing", "the line has no revenue code", f"{at}.revenue", "add it", Owner.CODER, line.ref
+            )
         if professional and line.served_from is None:
             yield _lacks("date-missing", "the line has no service date", f"{at}.serviced", "add it", resource=line.ref)
         if line.charge < 0:
-            yield _lacks("negative-charge", f"the line's charge is {show(line.charge)}", f"{at}.net", "correct it", resource=line.ref)
+            yield _lacks(
+                "negative-charge",
+                f"the line's charge is {show(line.charge)}",
+                f"{at}.net",
+                "correct it",
+                resource=line.ref,
+            )
         if professional and (
-            not line.pointers or len(line.pointers) > 4 or not all(1 <= one <= len(claim.diagnoses) for one in line.pointers)
+            not line.pointers
+            or len(line.pointers) > 4
+            or not all(1 <= one <= len(claim.diagnoses) for one in line.pointers)
         ):
             yield _lacks(
                 "pointer-missing", "the line must point at one to four of the claim's diagnoses", f"{at}.diagnosisSequence",
                 "point it at a diagnosis", Owner.CODER, line.ref,
             )  # fmt: skip
         if len(line.modifiers) > 4:
-            yield _lacks("too-many-modifiers", "a line holds four modifiers", f"{at}.modifier", "keep four", Owner.CODER, line.ref)
+            yield _lacks(
+                "too-many-modifiers",
+                "a line holds four modifiers",
+                f"{at}.modifier",
+                "keep four",
+                Owner.CODER,
+                line.ref,
+            )
 
 
 def _stay(claim: Claim) -> Iterator[Finding]:
     if claim.kind is not ClaimKind.INSTITUTIONAL:
         return
     if claim.served_from is None or claim.served_to is None:
-        yield _lacks("statement-dates", "a hospital bill needs its from and to dates", "Claim.billablePeriod", "add both")
+        yield _lacks(
+            "statement-dates", "a hospital bill needs its from and to dates", "Claim.billablePeriod", "add both"
+        )
     if claim.stay is None or not claim.stay.patient_status:
-        yield _lacks("patient-status", "a hospital bill needs the patient's status", "Encounter.hospitalization", "add it")
+        yield _lacks(
+            "patient-status", "a hospital bill needs the patient's status", "Encounter.hospitalization", "add it"
+        )
     inpatient = claim.place.startswith(("11", "12", "18", "21", "28"))
     if inpatient and claim.stay and (claim.stay.admitted_at is None or not claim.stay.admission_type):
-        yield _lacks("admission", "an inpatient bill needs admission hour and type", "Encounter.hospitalization", "add them")
+        yield _lacks(
+            "admission", "an inpatient bill needs admission hour and type", "Encounter.hospitalization", "add them"
+        )
 
 
 def _prior(claim: Claim) -> Iterator[Finding]:
@@ -218,13 +332,22 @@ def _prior(claim: Claim) -> Iterator[Finding]:
             yield _lacks("cob-twice", "an earlier payer's decision stands twice for a line", at, "keep one")
         paid = paid_before(insurance)
         if paid + sum(a.amount for one in insurance.prior for a in one.adjustments) != claim.charge:
-            yield _lacks("cob-balance", "what the earlier payer paid and adjusted is not the charge", at, "enter its remittance again")
+            yield _lacks(
+                "cob-balance",
+                "what the earlier payer paid and adjusted is not the charge",
+                at,
+                "enter its remittance again",
+            )
         for prior in insurance.prior:
             line = next((one for one in claim.lines if one.number == prior.line), None)
             if prior.line and line is None:
-                yield _lacks("cob-line", f"the earlier payer's decision names line {prior.line}", at, "there is no such line")
+                yield _lacks(
+                    "cob-line", f"the earlier payer's decision names line {prior.line}", at, "there is no such line"
+                )
             elif line is not None and prior.paid + sum(a.amount for a in prior.adjustments) != line.charge:
-                yield _lacks("cob-balance", f"line {line.number}: paid and adjusted is not its charge", at, "enter it again")
+                yield _lacks(
+                    "cob-balance", f"line {line.number}: paid and adjusted is not its charge", at, "enter it again"
+                )
 
 
 def paid_before(insurance: Insurance) -> Money:

@@ -356,7 +356,12 @@ class _Reader:
         """`SVC*HC*99213*100*80` for `SVC*HC:99213*100*80`: read so only when the line then balances, and not before."""
         taken = sum(one.amount for one in line.adjustments)
         charge, paid = read_money(parts[2]), read_money(parts[3])
-        if line.facts["charge"] - taken != line.facts["paid"] and charge is not None and paid is not None and charge - taken == paid:
+        if (
+            line.facts["charge"] - taken != line.facts["paid"]
+            and charge is not None
+            and paid is not None
+            and charge - taken == paid
+        ):
             code = parts[1].split(self.component)[1].strip()
             line.facts |= {"charge": charge, "paid": paid, "procedure": code, "revenue_code": parts[4]}
             line.facts["units"] = read_quantity(parts[5]) or _ONE
@@ -371,6 +376,9 @@ class _Reader:
         self.claim = None
         self.claims.append(
             ClaimPayment(
-                adjustments=tuple(claim.adjustments), lines=tuple(claim.lines), remarks=tuple(claim.remarks), **claim.facts
+                adjustments=tuple(claim.adjustments),
+                lines=tuple(claim.lines),
+                remarks=tuple(claim.remarks),
+                **claim.facts,
             )
         )

@@ -114,7 +114,9 @@ def outline(one: TransactionSet) -> tuple[list[Outline], list[Complaint]]:
             found.append((parts[1] if len(parts) > 1 else "", amount(index, parts, 2), []))
         elif parts[0] in at and found:
             found[-1][2].append(amount(index, parts, at[parts[0]]))
-    outlines = [Outline(claim=claim, charge=charge, lines=sum(lines), count=len(lines)) for claim, charge, lines in found]
+    outlines = [
+        Outline(claim=claim, charge=charge, lines=sum(lines), count=len(lines)) for claim, charge, lines in found
+    ]
     return outlines, wrong
 
 
@@ -128,7 +130,13 @@ class _Reader:
         one = self.set
         marks = one.interchange.delimiters
         head = Head(marks.component, marks.repetition, self.wrong)
-        facts: dict[str, Any] = {"reference": "", "submitter_id": "", "submitter_name": "", "receiver_id": "", "receiver_name": ""}
+        facts: dict[str, Any] = {
+            "reference": "",
+            "submitter_id": "",
+            "submitter_name": "",
+            "receiver_id": "",
+            "receiver_name": "",
+        }
         sent_on: date | None = None
         found: list[SubmittedClaim] = []
         draft: Draft | None = None

@@ -50,7 +50,9 @@ def notes(interchange: OpenedInterchange) -> list[InterchangeAcknowledgment]:
     found = []
     for index in interchange.notes:
         parts = _padded(interchange.text.elements(index), 6)
-        found.append(InterchangeAcknowledgment(control=parts[1].strip(), code=parts[4].strip(), reason=parts[5].strip()))
+        found.append(
+            InterchangeAcknowledgment(control=parts[1].strip(), code=parts[4].strip(), reason=parts[5].strip())
+        )
     return found
 
 
@@ -90,10 +92,10 @@ def _of_sets(one: TransactionSet) -> list[SetAcknowledgment]:
             case "AK2":
                 drafts.append({"kind": parts[1], "set_control": parts[2].strip(), "code": ""})
                 faults.append([])
-            case ("IK3" | "AK3") if drafts:
+            case "IK3" | "AK3" if drafts:
                 fault = SyntaxFault(segment=parts[1], position=_number(parts[2]), loop=parts[3], code=parts[4])
                 faults[-1].append(fault)
-            case ("IK4" | "AK4") if drafts and faults[-1]:
+            case "IK4" | "AK4" if drafts and faults[-1]:
                 above = faults[-1][-1]
                 element = "-".join(part for part in parts[1].split(component)[:2] if part)
                 fault = SyntaxFault(
@@ -101,7 +103,7 @@ def _of_sets(one: TransactionSet) -> list[SetAcknowledgment]:
                     value=parts[4],
                 )  # fmt: skip
                 faults[-1].append(fault)
-            case ("IK5" | "AK5") if drafts:
+            case "IK5" | "AK5" if drafts:
                 drafts[-1]["code"] = parts[1].strip()
                 faults[-1].extend(SyntaxFault(code=code) for code in parts[2:7] if code)
             case "AK9":
@@ -221,5 +223,7 @@ class _Statuses:
     def wrong(self, position: int, element: int, say: str, key: str) -> None:
         index = self.set.first + position - 1
         self.complaints.append(
-            self.set.interchange.complain(index, say, fix="ask the sender for a corrected file", element=element, key=key)
+            self.set.interchange.complain(
+                index, say, fix="ask the sender for a corrected file", element=element, key=key
+            )
         )

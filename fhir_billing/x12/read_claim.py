@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -43,7 +43,14 @@ _HI_KINDS = {
     "APR": "reason", "PR": "reason", "ABN": "external", "BN": "external",
 }  # fmt: skip
 _ORDER = ("principal", "other", "admitting", "reason", "external")
-_ROLES = {"DN": "referring", "82": "rendering", "77": "facility", "DQ": "supervising", "71": "attending", "72": "operating"}
+_ROLES = {
+    "DN": "referring",
+    "82": "rendering",
+    "77": "facility",
+    "DQ": "supervising",
+    "71": "attending",
+    "72": "operating",
+}
 
 
 @dataclass(slots=True)
@@ -194,7 +201,9 @@ class Head(Values):
 
     def insurance(self) -> Insurance:
         who = self.person_of(self.subscriber)
-        payer = Payer(id=self.payer.facts.get("id", ""), name=self.payer.facts.get("name", ""), address=self.payer.address())
+        payer = Payer(
+            id=self.payer.facts.get("id", ""), name=self.payer.facts.get("name", ""), address=self.payer.address()
+        )
         return insurance(self.sbr, self.relationship if self.patient else "18", who, self.member_id, payer)
 
 
@@ -398,7 +407,9 @@ class Draft:
         head = self.head
         if parts[0] == "LX":
             self.prior = None
-            self.lines.append(_Line(int(parts[1]) if parts[1].isascii() and parts[1].isdigit() else len(self.lines) + 1))
+            self.lines.append(
+                _Line(int(parts[1]) if parts[1].isascii() and parts[1].isdigit() else len(self.lines) + 1)
+            )
             return
         if not self.lines:
             head.wrong(0, f"{parts[0]} before the first LX", "nesting")
@@ -412,7 +423,9 @@ class Draft:
                 self.of_service(line, parts[1], parts[2], parts[3], parts[4], (1, 2, 4))
                 line.facts["place"] = parts[5]
                 pointers = [one for one in head.parts_of(parts[7]) if one]
-                line.facts["pointers"] = tuple(int(one) if one.isascii() and one.isdigit() and len(one) < 3 else 0 for one in pointers)
+                line.facts["pointers"] = tuple(
+                    int(one) if one.isascii() and one.isdigit() and len(one) < 3 else 0 for one in pointers
+                )
             case "SV2", _:
                 self.of_service(line, parts[2], parts[3], parts[4], parts[5], (2, 3, 5))
                 line.facts["revenue_code"] = parts[1]
@@ -466,7 +479,9 @@ class Draft:
         facts = self.facts
         if self.kind is ClaimKind.PROFESSIONAL and days:
             facts = facts | {"served_from": days[0], "served_to": days[-1]}
-        parties = {role: Party(address=one.address(), **one.facts) for role, one in self.parties.items()}
+        parties: dict[str, Any] = {
+            role: Party(address=one.address(), **one.facts) for role, one in self.parties.items()
+        }
         frequency = Frequency(self.frequency) if self.frequency in set(Frequency) else Frequency.ORIGINAL
         accident = None
         if self.cause[0] and self.accident_on:
@@ -480,7 +495,9 @@ class Draft:
     def line(self, one: _Line) -> ServiceLine:
         drug = None
         if one.drug.get("ndc"):
-            drug = Drug(ndc=one.drug["ndc"], quantity=one.drug.get("quantity", Decimal(0)), unit=one.drug.get("unit", ""))
+            drug = Drug(
+                ndc=one.drug["ndc"], quantity=one.drug.get("quantity", Decimal(0)), unit=one.drug.get("unit", "")
+            )
         return ServiceLine(number=one.number, drug=drug, **one.facts)
 
     def coded(self) -> tuple[Diagnosis, ...]:
@@ -495,11 +512,13 @@ class Draft:
     def hospital_stay(self) -> Stay | None:
         if not self.stay and self.discharge is None:
             return None
-        facts = {name: tuple(value) if isinstance(value, list) else value for name, value in self.stay.items()}
+        facts: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in self.stay.items()
+        }
         discharged: datetime | None = None
         last = self.facts.get("served_to")
         if isinstance(self.discharge, date):
-            discharged = datetime(self.discharge.year, self.discharge.month, self.discharge.day)
+            discharged = datetime.combine(self.discharge, time())
         elif self.discharge and last:
             discharged = read_moment(f"{last:%Y%m%d}{self.discharge}")
         return Stay(discharged_at=discharged, **facts)
@@ -513,9 +532,18 @@ class Draft:
             prior.insert(0, _prior(whole))
         relationship = one.sbr[2] or "G8"
         who = Person(address=one.who.address(), **one.who.facts)
-        payer = Payer(id=one.payer.facts.get("id", ""), name=one.payer.facts.get("name", ""), address=one.payer.address())
+        payer = Payer(
+            id=one.payer.facts.get("id", ""), name=one.payer.facts.get("name", ""), address=one.payer.address()
+        )
         return insurance(
-            one.sbr, relationship, who, one.member_id, payer, prior=tuple(prior), prior_icn=one.icn, remaining=one.remaining
+            one.sbr,
+            relationship,
+            who,
+            one.member_id,
+            payer,
+            prior=tuple(prior),
+            prior_icn=one.icn,
+            remaining=one.remaining,
         )
 
 

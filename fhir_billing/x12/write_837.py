@@ -69,7 +69,9 @@ def sorted_by_loop(claims: Iterable[Claim]) -> list[Claim]:
     for claim in claims:
         subscribers = groups.setdefault(_provider_key(claim), {})
         subscribers.setdefault(_subscriber_key(claim), {}).setdefault(_patient_key(claim), []).append(claim)
-    return [one for subs in groups.values() for patients in subs.values() for found in patients.values() for one in found]
+    return [
+        one for subs in groups.values() for patients in subs.values() for found in patients.values() for one in found
+    ]
 
 
 def _provider_key(claim: Claim) -> object:
@@ -79,7 +81,17 @@ def _provider_key(claim: Claim) -> object:
 def _subscriber_key(claim: Claim) -> object:
     one = claim.insurance[0]
     who = claim.patient if one.relationship == "18" else one.subscriber
-    return one.member_id, one.rank, one.relationship == "18", one.group_number, one.group_name, one.filing_indicator, one.insurance_type, who, one.payer
+    return (
+        one.member_id,
+        one.rank,
+        one.relationship == "18",
+        one.group_number,
+        one.group_name,
+        one.filing_indicator,
+        one.insurance_type,
+        who,
+        one.payer,
+    )
 
 
 def _patient_key(claim: Claim) -> object:
@@ -87,7 +99,13 @@ def _patient_key(claim: Claim) -> object:
 
 
 def _set(
-    claims: Sequence[Claim], kind: ClaimKind, sender: Sender, receiver: Receiver, control: str, reference: str, at: datetime
+    claims: Sequence[Claim],
+    kind: ClaimKind,
+    sender: Sender,
+    receiver: Receiver,
+    control: str,
+    reference: str,
+    at: datetime,
 ) -> list[str]:
     segments = [
         seg("ST", "837", control, VERSIONS[kind]),

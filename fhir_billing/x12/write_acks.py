@@ -29,7 +29,9 @@ def write_ta1(
 ) -> bytes:  # fmt: skip
     """An interchange of TA1 segments. `sent_at` is the date and time of the interchange that is answered."""
     when = sent_at or at
-    lines = [seg("TA1", one.control, when.strftime("%y%m%d"), hhmm(when), one.code, one.reason or "000") for one in said]
+    lines = [
+        seg("TA1", one.control, when.strftime("%y%m%d"), hhmm(when), one.code, one.reason or "000") for one in said
+    ]
     return seal(around(sender, receiver, controls, at, functional="TA", version="00501", test=test), [], notes=lines)
 
 
@@ -108,12 +110,16 @@ def _statuses(
     yield seg("ST", "277", control, "005010X214")
     yield seg("BHT", "0085", "08", reference, today, hhmm(at), "TH")
     yield seg("HL", "1", "", "20", "1")
-    yield seg("NM1", role, "2", clean(sender.name, 60), "", "", "", "", "PI" if role == "PR" else "46", clean(sender.id))
+    yield seg(
+        "NM1", role, "2", clean(sender.name, 60), "", "", "", "", "PI" if role == "PR" else "46", clean(sender.id)
+    )
     yield seg("TRN", "1", reference)
     yield seg("DTP", "050", "D8", today)
     yield seg("DTP", "009", "D8", today)
     yield seg("HL", "2", "1", "21", "1")
-    yield seg("NM1", "41", "2", clean(submission.submitter_name, 60), "", "", "", "", "46", clean(submission.submitter_id))
+    yield seg(
+        "NM1", "41", "2", clean(submission.submitter_name, 60), "", "", "", "", "46", clean(submission.submitter_id)
+    )
     yield seg("TRN", "2", clean(submission.reference, 50) or "0")
     yield seg("STC", comp("A1", "19", role), today, "WQ", money(total(one.charge for one, _ in pairs)))
     taken = [one.charge for one, status in pairs if status.reach is not Reach.REJECTED]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -26,12 +27,20 @@ from fhir_billing.domain.claim import (
     ServiceLine,
 )
 from fhir_billing.domain.codes import Group
-from fhir_billing.domain.examples import a_claim, a_clinician, a_group, a_hospital_claim, a_person, an_address, an_insurance
+from fhir_billing.domain.examples import (
+    a_claim,
+    a_clinician,
+    a_group,
+    a_hospital_claim,
+    a_person,
+    an_address,
+    an_insurance,
+)
 from fhir_billing.domain.remittance import ClaimPayment, LinePayment, ProviderAdjustment, Remittance
 from fhir_billing.x12 import check, describe, read_835, read_837, read_acks
 from fhir_billing.x12.elements import clean, money, read_money
 from fhir_billing.x12.envelope import Refused, read
-from fhir_billing.x12.grammar import NotX12, rebuilt
+from fhir_billing.x12.grammar import rebuilt
 from fhir_billing.x12.partners import phone
 from tests.unit.x12.samples import a_remittance, a_secondary, sent, written
 
@@ -55,7 +64,12 @@ def people() -> st.SearchStrategy[Person]:
 
 
 def drugs() -> st.SearchStrategy[Drug]:
-    return st.builds(Drug, ndc=st.from_regex(r"[0-9]{11}", fullmatch=True), quantity=quantities, unit=st.sampled_from(["UN", "ML", "GR"]))
+    return st.builds(
+        Drug,
+        ndc=st.from_regex(r"[0-9]{11}", fullmatch=True),
+        quantity=quantities,
+        unit=st.sampled_from(["UN", "ML", "GR"]),
+    )
 
 
 @st.composite
@@ -84,11 +98,22 @@ def earlier(draw: st.DrawFn, lines: tuple[ServiceLine, ...]) -> Insurance:
     decided = []
     for line in lines:
         paid = draw(st.integers(0, line.charge))
-        off = (Adjustment(group=draw(st.sampled_from(Group)), reason=draw(st.sampled_from(["45", "1", "97"])), amount=line.charge - paid),)
+        off = (
+            Adjustment(
+                group=draw(st.sampled_from(Group)),
+                reason=draw(st.sampled_from(["45", "1", "97"])),
+                amount=line.charge - paid,
+            ),
+        )
         adjustments = off if line.charge - paid else ()
         decided.append(
             PriorPayment(
-                line=line.number, paid=paid, adjustments=adjustments, paid_on=draw(days), procedure=line.procedure, units=line.units
+                line=line.number,
+                paid=paid,
+                adjustments=adjustments,
+                paid_on=draw(days),
+                procedure=line.procedure,
+                units=line.units,
             )
         )
     return an_insurance(
@@ -103,7 +128,9 @@ def bills(draw: st.DrawFn) -> Claim:
     whole = a_claim() if professional else a_hospital_claim()
     dx = whole.diagnoses
     if professional:
-        found = draw(st.lists(st.from_regex(r"[A-T][0-9]{2}[0-9A-Z]{0,4}", fullmatch=True), min_size=1, max_size=12, unique=True))
+        found = draw(
+            st.lists(st.from_regex(r"[A-T][0-9]{2}[0-9A-Z]{0,4}", fullmatch=True), min_size=1, max_size=12, unique=True)
+        )
         dx = tuple(Diagnosis(sequence=n, code=code) for n, code in enumerate(found, 1))
     lines = draw(service_lines(professional, len(dx)))
     own = draw(st.booleans())
@@ -130,13 +157,19 @@ def on_the_wire(claim: Claim) -> Claim:
     patient = _person(claim.patient)
     first = _insurance(claim.insurance[0], patient)
     if first.relationship != "18":
-        first = replace(first, subscriber=replace(first.subscriber, birth_date=None, sex="U", address=type(patient.address)()))
+        first = replace(
+            first, subscriber=replace(first.subscriber, birth_date=None, sex="U", address=type(patient.address)())
+        )
     dx = claim.diagnoses
     if professional:
-        dx = tuple(replace(one, sequence=n, kind="other" if n > 1 else "principal", ref="") for n, one in enumerate(dx, 1))
+        dx = tuple(
+            replace(one, sequence=n, kind="other" if n > 1 else "principal", ref="") for n, one in enumerate(dx, 1)
+        )
     else:
         order = ["principal", "other", "admitting"]
-        dx = tuple(replace(one, sequence=n, ref="") for n, one in enumerate(sorted(dx, key=lambda d: order.index(d.kind)), 1))
+        dx = tuple(
+            replace(one, sequence=n, ref="") for n, one in enumerate(sorted(dx, key=lambda d: order.index(d.kind)), 1)
+        )
     rendering = None if claim.rendering is None or claim.rendering.npi == claim.billing.npi else _party(claim.rendering)
     return replace(
         claim, encounter="", patient=patient, lines=lines, diagnoses=dx, note=clean(claim.note, 80), replaces="",
@@ -152,11 +185,15 @@ def on_the_wire(claim: Claim) -> Claim:
 def _person(who: Person) -> Person:
     lines = tuple(clean(line, 55) for line in who.address.lines)
     address = replace(who.address, lines=lines, city=clean(who.address.city, 30))
-    return replace(who, ref="", family=clean(who.family), given=clean(who.given), middle=clean(who.middle), address=address)
+    return replace(
+        who, ref="", family=clean(who.family), given=clean(who.given), middle=clean(who.middle), address=address
+    )
 
 
 def _party(party: Party) -> Party:
-    address = replace(party.address, lines=tuple(clean(line) for line in party.address.lines), city=clean(party.address.city))
+    address = replace(
+        party.address, lines=tuple(clean(line) for line in party.address.lines), city=clean(party.address.city)
+    )
     return replace(
         party, ref="", name=clean(party.name), family=clean(party.family), given=clean(party.given), address=address,
         phone=phone(party.phone),
@@ -176,7 +213,7 @@ def _other(one: Insurance, patient: Person) -> Insurance:
 
 
 @given(bills())
-def test_a_bill_is_read_back_as_the_same_bill(claim: Claim):
+def test_a_bill_is_read_back_as_the_same_bill(claim: Claim) -> None:
     data = sent(claim)
     assert read_837.claims(data) == [on_the_wire(claim)]
     assert check.check(read(data)) == []
@@ -187,7 +224,12 @@ def test_a_bill_is_read_back_as_the_same_bill(claim: Claim):
 
 
 adjustments = st.lists(
-    st.builds(Adjustment, group=st.sampled_from(Group), reason=st.sampled_from(["45", "1", "2", "97"]), amount=st.integers(-99_999, 99_999)),
+    st.builds(
+        Adjustment,
+        group=st.sampled_from(Group),
+        reason=st.sampled_from(["45", "1", "2", "97"]),
+        amount=st.integers(-99_999, 99_999),
+    ),
     max_size=9,
 ).map(lambda found: tuple(sorted(found, key=lambda one: one.group)))
 
@@ -219,23 +261,28 @@ def payments(draw: st.DrawFn) -> ClaimPayment:
 def remittances(draw: st.DrawFn) -> Remittance:
     found = tuple(draw(st.lists(payments(), max_size=4)))
     taken = tuple(
-        ProviderAdjustment(reason=reason, reference=draw(codes), amount=draw(st.integers(-9999, 9999)), provider="1234567893")
+        ProviderAdjustment(
+            reason=reason, reference=draw(codes), amount=draw(st.integers(-9999, 9999)), provider="1234567893"
+        )
         for reason in draw(st.lists(st.sampled_from(["WO", "FB", "L6"]), max_size=8))
     )
     paid = sum(one.paid for one in found) - sum(one.amount for one in taken)
-    return replace(a_remittance(), claims=found, provider_adjustments=taken, paid=paid, trace=draw(codes), control="0001")
+    return replace(
+        a_remittance(), claims=found, provider_adjustments=taken, paid=paid, trace=draw(codes), control="0001"
+    )
 
 
 def without_places(one: Remittance) -> Remittance:
     claims = tuple(
-        replace(payment, position=0, lines=tuple(replace(line, position=0) for line in payment.lines)) for payment in one.claims
+        replace(payment, position=0, lines=tuple(replace(line, position=0) for line in payment.lines))
+        for payment in one.claims
     )
     taken = tuple(replace(each, position=0) for each in one.provider_adjustments)
     return replace(one, position=0, digest="", claims=claims, provider_adjustments=taken)
 
 
 @given(remittances())
-def test_a_remittance_is_read_back_as_the_same_remittance(one: Remittance):
+def test_a_remittance_is_read_back_as_the_same_remittance(one: Remittance) -> None:
     data = written(one)
     (found,) = read_835.remittances(data)
     assert without_places(found) == one
@@ -244,7 +291,7 @@ def test_a_remittance_is_read_back_as_the_same_remittance(one: Remittance):
 
 
 @given(st.integers(-(10**12), 10**12))
-def test_an_amount_is_written_in_the_one_way_that_is_read(amount: int):
+def test_an_amount_is_written_in_the_one_way_that_is_read(amount: int) -> None:
     assert read_money(money(amount)) == amount
 
 
@@ -256,24 +303,31 @@ def everything(data: bytes) -> None:
     told, complaints = describe.tell("hostile", data)
     assert told["interchanges"] or complaints
     check.check(read(data))
-    for reader in (read_835.remittances, read_837.claims, read_acks.acknowledgments):
-        try:
-            reader(data)
-        except Refused as refusal:
-            assert "segment " in str(refusal)
-    try:
+    refusals = [
+        str(refusal)
+        for reader in (read_835.remittances, read_837.claims, read_acks.acknowledgments)
+        if (refusal := refusal_of(reader, data))
+    ]
+    assert all("segment " in said for said in refusals)
+    if told["interchanges"]:
         assert rebuilt(data) == data
-    except NotX12 as refusal:
-        assert "segment " in str(refusal)
+
+
+def refusal_of(reader: Callable[[bytes], object], data: bytes) -> Refused | None:
+    try:
+        reader(data)
+    except Refused as refusal:
+        return refusal
+    return None
 
 
 @given(st.binary(max_size=400))
-def test_any_bytes_are_read_or_refused(data: bytes):
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     everything(data)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_damaged_file_is_read_or_refused(seed: int):
+def test_a_damaged_file_is_read_or_refused(seed: int) -> None:
     chance = random.Random(seed)
     whole = [sent(a_claim(), a_claim(id="C-2")), sent(a_secondary()), sent(a_hospital_claim()), written(a_remittance())]
     for _ in range(60):
@@ -286,7 +340,9 @@ def test_a_damaged_file_is_read_or_refused(seed: int):
                 case 1:
                     del data[at : at + chance.randint(1, 200)]
                 case 2:
-                    data[at:at] = bytes(chance.choice([b"*", b"~", b":", b"^", b"ISA*", b"\xff", b"~SE*1*1~", b"HL*1*1*22~"]))
+                    data[at:at] = bytes(
+                        chance.choice([b"*", b"~", b":", b"^", b"ISA*", b"\xff", b"~SE*1*1~", b"HL*1*1*22~"])
+                    )
                 case 3:
                     data[at:at] = data[max(0, at - 150) : at]
                 case _:
@@ -309,5 +365,5 @@ def test_a_damaged_file_is_read_or_refused(seed: int):
     ids=["many ISA", "long element", "long trace", "terminators", "never closed", "many levels"],
 )
 @pytest.mark.timeout(30)
-def test_a_file_made_to_hurt_is_refused_in_time(data: bytes):
+def test_a_file_made_to_hurt_is_refused_in_time(data: bytes) -> None:
     everything(data)

@@ -88,7 +88,11 @@ def kind_of(set_id: str, version: str, group_version: str) -> tuple[str, str, st
     guide, old = found[3] or "", found[2] == "4010"
     names = (BEFORE_5010 if old else PUBLISHED).get(set_id, {})
     if not guide and len(set(names.values())) == 1:
-        return next(iter(names.values())), "", f"version {version[:20]!r} names no guide; read as the only one of an {set_id}"
+        return (
+            next(iter(names.values())),
+            "",
+            f"version {version[:20]!r} names no guide; read as the only one of an {set_id}",
+        )
     if guide not in names:
         return set_id, f"version {version[:20]!r} is no guide of an {set_id}", ""
     doubt = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
 from fhir_billing.domain.claim import Adjustment, Claim, Payer, PriorPayment
@@ -12,7 +12,7 @@ from fhir_billing.domain.remittance import ClaimPayment, LinePayment, ProviderAd
 from fhir_billing.x12 import read_837, write_835, write_837
 from fhir_billing.x12.write_837 import Controls, Receiver, Sender
 
-AT = datetime(2026, 2, 1, 8, 30)
+AT = datetime.combine(date(2026, 2, 1), time(8, 30))
 OURS = Sender(id="EXAMPLE", name="Example Family Medicine", contact_name="Billing Desk", contact_phone="555-555-0100")
 THEIRS = Sender(id="EXC01", name="Example Commercial Health", contact_name="Provider Desk", contact_phone="5555550111")
 TO_THEM = Receiver(id="EXC01", name="Example Commercial Health")

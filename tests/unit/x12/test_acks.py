@@ -23,7 +23,7 @@ from tests.unit.x12.samples import AT, THEIRS, TO_US, submission
 CONTROLS = Controls(interchange=9, group=9)
 
 
-def test_a_999_says_of_each_set_whether_it_could_be_read():
+def test_a_999_says_of_each_set_whether_it_could_be_read() -> None:
     said = [
         SetAcknowledgment(group_control="2", set_control="0003", kind="837", code="A"),
         SetAcknowledgment(
@@ -44,7 +44,7 @@ def test_a_999_says_of_each_set_whether_it_could_be_read():
     assert [one.reach for one in read_back] == [Reach.RECEIVED, Reach.REJECTED]
 
 
-def test_a_group_that_lists_no_set_speaks_of_all_of_them():
+def test_a_group_that_lists_no_set_speaks_of_all_of_them() -> None:
     said = [SetAcknowledgment(group_control="2", set_control="", kind="837", code="R", group_code="R")]
     data = write_acks.write_999(said, version="005010X222A1", sender=THEIRS, receiver=TO_US, controls=CONTROLS, at=AT)
     (one,) = acknowledgments(data)
@@ -52,10 +52,17 @@ def test_a_group_that_lists_no_set_speaks_of_all_of_them():
     assert (one.set_control, one.group_control, one.reach) == ("", "2", Reach.REJECTED)
 
 
-def test_a_277ca_speaks_of_each_claim_and_keeps_the_payers_number():
+def test_a_277ca_speaks_of_each_claim_and_keeps_the_payers_number() -> None:
     said = [
-        ClaimStatus(claim="C-EXAMPLE00001", codes=(StatusCode(category="A2", status="20", entity="PR"),), icn="ICN77", on=AT.date()),
-        ClaimStatus(claim="C-EXAMPLE00002", codes=(StatusCode(category="A7", status="562", entity="85"),), on=date(2026, 2, 1)),
+        ClaimStatus(
+            claim="C-EXAMPLE00001",
+            codes=(StatusCode(category="A2", status="20", entity="PR"),),
+            icn="ICN77",
+            on=AT.date(),
+        ),
+        ClaimStatus(
+            claim="C-EXAMPLE00002", codes=(StatusCode(category="A7", status="562", entity="85"),), on=date(2026, 2, 1)
+        ),
     ]
     data = write_acks.write_277ca(submission(), said, sender=THEIRS, receiver=TO_US, controls=CONTROLS, at=AT)
     assert [one.kind for one in read(data).sets] == ["277CA"]
@@ -67,20 +74,20 @@ def test_a_277ca_speaks_of_each_claim_and_keeps_the_payers_number():
     assert second.reach is Reach.REJECTED
 
 
-def test_a_status_for_a_claim_that_was_not_sent_is_not_written():
+def test_a_status_for_a_claim_that_was_not_sent_is_not_written() -> None:
     stranger = [ClaimStatus(claim="C-OTHER", codes=(StatusCode(category="A2"),))]
     with pytest.raises(ValueError, match="does not hold"):
         write_acks.write_277ca(submission(), stranger, sender=THEIRS, receiver=TO_US, controls=CONTROLS, at=AT)
 
 
-def test_a_ta1_needs_no_group():
+def test_a_ta1_needs_no_group() -> None:
     said = [InterchangeAcknowledgment(control="000000001", code="R", reason="018")]
     data = write_acks.write_ta1(said, sender=THEIRS, receiver=TO_US, controls=CONTROLS, at=AT)
     assert read(data).is_sound
     assert acknowledgments(data) == said
 
 
-def test_a_submission_tells_all_that_an_answer_repeats():
+def test_a_submission_tells_all_that_an_answer_repeats() -> None:
     one = submission()
     assert (one.interchange_control, one.group_control, one.set_control) == ("000000001", "2", "0003")
     assert (one.sender, one.submitter_name, one.reference) == ("EXAMPLE", "EXAMPLE FAMILY MEDICINE", "000000001-0003")

@@ -19,7 +19,7 @@ def said(changed: str) -> list[str]:
     return [str(one) for one in check.check(read(changed.encode())) if one.severity.value == "error"]
 
 
-def test_what_we_write_passes_our_own_check():
+def test_what_we_write_passes_our_own_check() -> None:
     assert said(text()) == []
     assert said(text(a_hospital_claim())) == []
 
@@ -39,11 +39,11 @@ def test_what_we_write_passes_our_own_check():
         ("LX*1~", "LX*1~\nCLP*1~", "has no place"),
     ],
 )
-def test_a_law_that_no_envelope_tells_is_named(was: str, now: str, word: str):
+def test_a_law_that_no_envelope_tells_is_named(was: str, now: str, word: str) -> None:
     assert was in text()
     assert word in " ".join(said(text().replace(was, now, 1)))
 
 
-def test_a_number_used_twice_is_found():
+def test_a_number_used_twice_is_found() -> None:
     twice = text() + text()
     assert "used twice" in " ".join(said(twice))

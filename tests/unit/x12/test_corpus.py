@@ -62,11 +62,11 @@ def remittance_sums(row: dict[str, Any], sets: list[dict[str, Any]]) -> list[str
 
 
 @pytest.mark.parametrize("row", rows(HERE), ids=lambda row: row["file"])
-def test_a_public_file_is_taken_as_its_manifest_says(row: dict[str, Any]):
+def test_a_public_file_is_taken_as_its_manifest_says(row: dict[str, Any]) -> None:
     assert verdict(HERE, row) == []
 
 
-def test_every_public_file_is_taken_as_the_manifest_says():
+def test_every_public_file_is_taken_as_the_manifest_says() -> None:
     found = rows(LARGER)
     if not found:
         if os.environ.get("CI"):

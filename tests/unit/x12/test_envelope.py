@@ -14,11 +14,17 @@ GOOD = (
 )
 
 
-def test_a_sound_file_is_opened_to_its_sets():
+def test_a_sound_file_is_opened_to_its_sets() -> None:
     reading = read(GOOD.encode())
     assert reading.findings == []
     (one,) = reading.sets
-    assert (one.kind, one.control, one.version, one.group.control, one.is_test) == ("835", "0001", "005010X221A1", "7", False)
+    assert (one.kind, one.control, one.version, one.group.control, one.is_test) == (
+        "835",
+        "0001",
+        "005010X221A1",
+        "7",
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,7 +52,7 @@ def test_a_sound_file_is_opened_to_its_sets():
         ("IEA*1*000000001~\n", "IEA*1*000000001~\nLX*1~", "segment 9 LX", "nesting"),
     ],
 )  # fmt: skip
-def test_a_broken_envelope_is_refused_with_its_place(was: str, now: str, place: str, key: str):
+def test_a_broken_envelope_is_refused_with_its_place(was: str, now: str, place: str, key: str) -> None:
     reading = read(GOOD.replace(was, now, 1).encode())
     assert not reading.is_sound
     assert (place, key) in [(found.place, found.key) for found in reading.findings]
@@ -55,32 +61,32 @@ def test_a_broken_envelope_is_refused_with_its_place(was: str, now: str, place: 
     assert str(caught.value).startswith("segment ")
 
 
-def test_a_test_file_is_told_by_isa15_and_is_no_error():
+def test_a_test_file_is_told_by_isa15_and_is_no_error() -> None:
     reading = read(GOOD.replace("*0*P*", "*0*T*").encode())
     assert reading.is_sound
     assert all(one.is_test for one in reading.sets)
 
 
-def test_a_real_4010_file_is_read_with_a_word_about_its_age():
+def test_a_real_4010_file_is_read_with_a_word_about_its_age() -> None:
     text = GOOD.replace("*00501*", "*00401*").replace("005010X221A1", "004010X091A1")
     reading = read(text.encode())
     assert reading.is_sound
     assert [found.severity.value for found in reading.findings] == ["warning"]
 
 
-def test_an_unknown_set_is_recognised_by_its_name():
+def test_an_unknown_set_is_recognised_by_its_name() -> None:
     reading = read(GOOD.replace("ST*835", "ST*850").encode())
     assert [one.kind for one in reading.sets] == ["850"]
     assert reading.is_sound
 
 
-def test_st03_tells_the_guide_when_the_group_says_another():
+def test_st03_tells_the_guide_when_the_group_says_another() -> None:
     text = GOOD.replace("ST*835*0001", "ST*837*0001*005010X223A2").replace("005010X221A1", "005010X222A1")
     reading = read(text.encode())
     assert [one.kind for one in reading.sets] == ["837I"]
     assert reading.is_sound
 
 
-def test_a_file_broken_everywhere_is_described_by_its_first_places():
+def test_a_file_broken_everywhere_is_described_by_its_first_places() -> None:
     reading = read((GOOD.replace("SE*4", "SE*9") * 400).encode())
     assert len(reading.findings) <= 201

@@ -11,8 +11,8 @@ GS = "GS*HP*S*R*20260101*1200*1*X*005010X221A1~"
 REST = "ST*835*0001~BPR*I*0*C*NON~SE*3*0001~GE*1*1~IEA*1*000000001~"
 
 
-def test_delimiters_are_read_from_the_isa_and_never_assumed():
-    text = (ISA + GS + REST).translate(str.maketrans({"*": "|", ":": "<", "~": "\x1d", "^": "!"}))
+def test_delimiters_are_read_from_the_isa_and_never_assumed() -> None:
+    text = (ISA + GS + REST).translate(str.maketrans("*:~^", "|<\x1d!"))
     one = interchanges(text.encode())[0]
     marks = one.delimiters
     assert (marks.element, marks.component, marks.repetition, marks.segment) == ("|", "<", "!", "\x1d")
@@ -32,14 +32,14 @@ def test_delimiters_are_read_from_the_isa_and_never_assumed():
     ],
     ids=["mark", "crlf", "indented", "prose", "no last terminator", "end of file sign", "wrapped"],
 )
-def test_what_does_not_change_the_meaning_does_not_matter(changed: str):
+def test_what_does_not_change_the_meaning_does_not_matter(changed: str) -> None:
     data = changed.encode()
     segments = interchanges(data)[0].segments
     assert [one[:3] for one in segments] == ["ISA", "GS*", "ST*", "BPR", "SE*", "GE*", "IEA"]
     assert rebuilt(data) == data
 
 
-def test_a_segment_keeps_its_number_and_its_byte():
+def test_a_segment_keeps_its_number_and_its_byte() -> None:
     data = ("\ufeff" + ISA + "\n" + GS + "\nST*835*Ñ~BPR*I~").encode()
     one = interchanges(data)[0]
     for index, segment in enumerate(one.segments):
@@ -49,27 +49,27 @@ def test_a_segment_keeps_its_number_and_its_byte():
     assert data[complaint.offset :].startswith(b"I~")
 
 
-def test_a_second_interchange_may_use_other_delimiters():
+def test_a_second_interchange_may_use_other_delimiters() -> None:
     other = (ISA + GS + REST).replace("*", "|").replace("~", "\n")
     found = interchanges((ISA + GS + REST + other).encode())
     assert [one.delimiters.element for one in found] == ["*", "|"]
     assert found[1].first == 8
 
 
-def test_isa_inside_an_element_begins_nothing():
+def test_isa_inside_an_element_begins_nothing() -> None:
     text = ISA + GS + REST.replace("BPR*I", "BPR*ISA*VISA*ISA")
     assert len(interchanges(text.encode())) == 1
 
 
 @pytest.mark.parametrize("data", [b"", b"   ", b"hello", b"GS*HP*ISA*X~", "ISA*00".encode("utf-16"), b"ISA*00*    "])
-def test_without_an_isa_there_is_nothing_to_go_by(data: bytes):
+def test_without_an_isa_there_is_nothing_to_go_by(data: bytes) -> None:
     with pytest.raises(NotX12) as caught:
         interchanges(data)
     assert caught.value.fix
     assert "segment 1 ISA" in str(caught.value)
 
 
-def test_a_difference_is_named_by_byte_and_segment():
+def test_a_difference_is_named_by_byte_and_segment() -> None:
     data = (ISA + GS + REST).encode()
     assert first_difference(data, data) is None
     assert first_difference(data, data.replace(b"BPR*I", b"BPR*H")) == (data.index(b"BPR*I") + 4, 4)

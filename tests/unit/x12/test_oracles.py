@@ -10,13 +10,13 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-import pyx12.params
 import pytest
+import pyx12.params
 from pyx12.x12n_document import x12n_document
 from x12sdk.io import X12ModelReader
 
 from fhir_billing.domain.acknowledgment import ClaimStatus, SetAcknowledgment, StatusCode, SyntaxFault
-from fhir_billing.domain.claim import Accident, Claim, Diagnosis, Drug, Frequency
+from fhir_billing.domain.claim import Accident, Diagnosis, Drug, Frequency
 from fhir_billing.domain.examples import (
     a_claim,
     a_clinician,
@@ -74,31 +74,33 @@ BILLS = {
 
 
 @pytest.mark.parametrize("name", BILLS)
-def test_both_strangers_read_our_bills(name: str, tmp_path: Path):
+def test_both_strangers_read_our_bills(name: str, tmp_path: Path) -> None:
     data = sent(*BILLS[name])
     assert pyx12_says(data)
     found = list(models(data, tmp_path))
     assert len(found) == 1
 
 
-def test_pyx12_is_a_stranger_that_says_no():
+def test_pyx12_is_a_stranger_that_says_no() -> None:
     assert not pyx12_says(sent(a_claim()).replace(b"HI*ABK:J069*ABF:I10~\n", b""))
 
 
-def test_pyx12_reads_the_payers_side_that_we_write():
+def test_pyx12_reads_the_payers_side_that_we_write() -> None:
     assert pyx12_says(written(a_remittance()))
     controls = Controls(interchange=9, group=9)
     said = [
         ClaimStatus(claim="C-EXAMPLE00001", codes=(StatusCode(category="A2", status="20", entity="PR"),), icn="I1"),
         ClaimStatus(claim="C-EXAMPLE00002", codes=(StatusCode(category="A7", status="562", entity="85"),)),
     ]
-    assert pyx12_says(write_acks.write_277ca(submission(), said, sender=THEIRS, receiver=TO_US, controls=controls, at=AT))
+    assert pyx12_says(
+        write_acks.write_277ca(submission(), said, sender=THEIRS, receiver=TO_US, controls=controls, at=AT)
+    )
     fault = SyntaxFault(code="8", segment="CLM", position=22, loop="2300")
     sets = [SetAcknowledgment(group_control="2", set_control="0003", kind="837", code="R", faults=(fault,))]
     text = write_acks.write_999(sets, version="005010X222A1", sender=THEIRS, receiver=TO_US, controls=controls, at=AT)
     assert pyx12_says(text)
 
 
-def test_x12sdk_reads_our_remittance(tmp_path: Path):
+def test_x12sdk_reads_our_remittance(tmp_path: Path) -> None:
     (found,) = models(written(a_remittance()), tmp_path)
     assert "TRACE-1" in str(found)

@@ -10,7 +10,7 @@ from fhir_billing.x12.envelope import Refused, read
 from tests.unit.x12.samples import a_remittance, written
 
 
-def test_what_was_decided_is_read_with_its_positions():
+def test_what_was_decided_is_read_with_its_positions() -> None:
     (one,) = read_835.remittances(written(a_remittance()))
     assert (one.payer_id, one.trace, one.paid) == ("1999999999", "TRACE-1", 7500)
     (payment,) = one.claims
@@ -24,7 +24,7 @@ def test_what_was_decided_is_read_with_its_positions():
     assert raw.segments[one.position - 1].startswith("BPR*")
 
 
-def test_line_breaks_delimiters_and_numbers_do_not_change_the_digest():
+def test_line_breaks_delimiters_and_numbers_do_not_change_the_digest() -> None:
     data = written(a_remittance())
     digest = read_835.remittances(data)[0].digest
     for changed in (
@@ -49,7 +49,7 @@ def test_line_breaks_delimiters_and_numbers_do_not_change_the_digest():
         (b"FB:ICN0*25", b"FB:ICN0*2S", "PLB04"),
     ],
 )
-def test_an_amount_or_date_that_cannot_be_read_refuses_the_file(was: bytes, now: bytes, place: str):
+def test_an_amount_or_date_that_cannot_be_read_refuses_the_file(was: bytes, now: bytes, place: str) -> None:
     data = written(a_remittance())
     assert was in data
     with pytest.raises(Refused) as caught:
@@ -65,7 +65,7 @@ def test_an_amount_or_date_that_cannot_be_read_refuses_the_file(was: bytes, now:
         (b"*125*100**1", b"*125*99**1", "SVC03"),
     ],
 )
-def test_a_sum_that_fails_is_shown_with_its_arithmetic(was: bytes, now: bytes, place: str):
+def test_a_sum_that_fails_is_shown_with_its_arithmetic(was: bytes, now: bytes, place: str) -> None:
     data = written(a_remittance())
     assert was in data
     (raw,) = read(data.replace(was, now, 1)).sets
@@ -76,12 +76,12 @@ def test_a_sum_that_fails_is_shown_with_its_arithmetic(was: bytes, now: bytes, p
     assert all(" = " in one.say for one in found)
 
 
-def test_a_reversal_mirrors_what_it_takes_back():
+def test_a_reversal_mirrors_what_it_takes_back() -> None:
     data = written(a_remittance()).replace(b"CLP*C-EXAMPLE00001*1*125*100", b"CLP*C-EXAMPLE00001*22*-125*-100")
     assert read_835.remittances(data)[0].claims[0].is_reversal
 
 
-def test_a_code_cut_off_by_the_wrong_separator_is_put_back_only_when_the_line_then_balances():
+def test_a_code_cut_off_by_the_wrong_separator_is_put_back_only_when_the_line_then_balances() -> None:
     data = written(a_remittance()).replace(b"SVC*HC:99213:25*", b"SVC*HC*99213*")
     (line,) = read_835.remittances(data)[0].claims[0].lines
     assert (line.procedure, line.charge, line.paid) == ("99213", 12500, 10000)
@@ -90,7 +90,7 @@ def test_a_code_cut_off_by_the_wrong_separator_is_put_back_only_when_the_line_th
     assert read_835.imbalances(raw, remittance)
 
 
-def test_interest_on_a_claim_is_information_and_never_money():
+def test_interest_on_a_claim_is_information_and_never_money() -> None:
     data = written(a_remittance()).replace(b"SVC*HC:99213", b"AMT*I*3~\nSVC*HC:99213").replace(b"SE*23", b"SE*24")
     (raw,) = read(data).sets
     one, _ = read_835.decode(raw)

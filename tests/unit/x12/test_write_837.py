@@ -26,7 +26,6 @@ from fhir_billing.x12.write_837 import CannotWrite
 from tests.unit.x12.samples import a_secondary, sent
 
 
-
 def lines_of(*claims: Claim, **more: Any) -> list[str]:
     data = sent(*claims, **more)
     reading = read(data)
@@ -35,7 +34,7 @@ def lines_of(*claims: Claim, **more: Any) -> list[str]:
     return data.decode().replace("~", "").splitlines()
 
 
-def test_the_numbers_are_the_ones_that_were_given():
+def test_the_numbers_are_the_ones_that_were_given() -> None:
     found = lines_of(a_claim())
     assert found[0].split("*")[13] == "000000042"
     assert found[1].split("*")[6] == "7"
@@ -43,14 +42,14 @@ def test_the_numbers_are_the_ones_that_were_given():
     assert found[-1] == "IEA*1*000000042"
 
 
-def test_a_patient_who_is_the_subscriber_has_no_level_of_their_own():
+def test_a_patient_who_is_the_subscriber_has_no_level_of_their_own() -> None:
     found = lines_of(a_claim())
     assert "HL*2*1*22*0" in found
     assert "SBR*P*18*EX-100******CI" in found
     assert not [one for one in found if one.startswith(("PAT", "NM1*QC"))]
 
 
-def test_a_child_on_a_parents_plan_has_a_level_below_the_parent():
+def test_a_child_on_a_parents_plan_has_a_level_below_the_parent() -> None:
     parent = a_person(family="Zztest", given="Eva", ref="RelatedPerson/1")
     claim = a_claim(insurance=(an_insurance(relationship="19", subscriber=parent),))
     found = lines_of(claim)
@@ -60,51 +59,58 @@ def test_a_child_on_a_parents_plan_has_a_level_below_the_parent():
     assert "DMG*D8*19840314*F" in found
 
 
-def test_claims_of_one_provider_and_one_patient_share_their_levels():
+def test_claims_of_one_provider_and_one_patient_share_their_levels() -> None:
     other = replace(a_person(), family="Example", given="Bo")
     found = lines_of(
-        a_claim(id="C-1"), a_claim(id="C-2", patient=other), a_claim(id="C-3"), a_claim(id="C-4", billing=a_group(npi="1888888884"))
+        a_claim(id="C-1"),
+        a_claim(id="C-2", patient=other),
+        a_claim(id="C-3"),
+        a_claim(id="C-4", billing=a_group(npi="1888888884")),
     )
     levels = [one.split("*")[3] for one in found if one.startswith("HL*")]
     assert levels == ["20", "22", "22", "20", "22"]
     assert [one.split("*")[1] for one in found if one.startswith("CLM*")] == ["C-1", "C-3", "C-2", "C-4"]
 
 
-def test_letters_are_what_x12_can_carry_and_no_delimiter_gets_into_the_text():
+def test_letters_are_what_x12_can_carry_and_no_delimiter_gets_into_the_text() -> None:
     strange = a_person(family="Zztest-Muñoz*~", given="Łukasz:^", address=an_address(lines=("12 Weiß Straße",)))
     found = lines_of(a_claim(patient=strange))
     assert "NM1*IL*1*ZZTEST-MUNOZ*LUKASZ****MI*ZZT0000001" in found
     assert "N3*12 WEISS STRASSE" in found
 
 
-def test_the_charge_is_the_sum_of_the_lines_and_pointers_keep_their_order():
-    claim = a_claim(lines=(a_line(pointers=(2, 1), modifiers=("25", "95")), a_line(number=2, procedure="36415", charge=1505)))
+def test_the_charge_is_the_sum_of_the_lines_and_pointers_keep_their_order() -> None:
+    claim = a_claim(
+        lines=(a_line(pointers=(2, 1), modifiers=("25", "95")), a_line(number=2, procedure="36415", charge=1505))
+    )
     found = lines_of(claim)
     assert "CLM*C-EXAMPLE00001*140.05***11:B:1*Y*A*Y*Y" in found
     assert "SV1*HC:99213:25:95*125*UN*1***2:1" in found
     assert "HI*ABK:J069*ABF:I10" in found
 
 
-def test_a_replacement_names_the_payers_number_of_the_claim_it_replaces():
+def test_a_replacement_names_the_payers_number_of_the_claim_it_replaces() -> None:
     found = lines_of(a_claim(frequency=Frequency.REPLACEMENT, payer_icn="ICN77"))
     assert "REF*F8*ICN77" in found
     assert any(one.startswith("CLM*") and "11:B:7" in one for one in found)
 
 
-def test_a_rendering_provider_is_named_only_when_another_than_the_billing_one():
+def test_a_rendering_provider_is_named_only_when_another_than_the_billing_one() -> None:
     assert any(one.startswith("NM1*82*") for one in lines_of(a_claim()))
     alone = a_clinician()
     solo = a_claim(billing=replace(a_group(), name="", family="Zztest", given="Rolf", npi=alone.npi), rendering=alone)
     assert not any(one.startswith("NM1*82*") for one in lines_of(solo))
 
 
-def test_a_drug_carries_its_ndc_and_quantity():
-    claim = a_claim(lines=(a_line(procedure="J1100", drug=Drug(ndc="00000000001", quantity=Decimal("1.5"), unit="ML")),))
+def test_a_drug_carries_its_ndc_and_quantity() -> None:
+    claim = a_claim(
+        lines=(a_line(procedure="J1100", drug=Drug(ndc="00000000001", quantity=Decimal("1.5"), unit="ML")),)
+    )
     found = lines_of(claim)
     assert found[found.index("LIN**N4*00000000001") + 1] == "CTP****1.5*ML"
 
 
-def test_the_other_payer_comes_with_what_it_paid_and_adjusted():
+def test_the_other_payer_comes_with_what_it_paid_and_adjusted() -> None:
     found = lines_of(a_secondary())
     at = found.index("SBR*P*18*EX-100******MB")
     assert found[at + 1 : at + 4] == ["AMT*D*105", "AMT*EAF*10", "OI***Y***Y"]
@@ -113,7 +119,7 @@ def test_the_other_payer_comes_with_what_it_paid_and_adjusted():
     assert found[at + 1 : at + 4] == ["CAS*CO*45*25", "CAS*PR*2*10", "DTP*573*D8*20260131"]
 
 
-def test_a_hospital_bill_tells_the_stay_before_the_lines():
+def test_a_hospital_bill_tells_the_stay_before_the_lines() -> None:
     found = lines_of(a_hospital_claim())
     assert "CLM*C-EXAMPLE00002*10500***11:A:1**A*Y*Y" in found
     at = found.index("DTP*096*TM*1400")
@@ -125,7 +131,7 @@ def test_a_hospital_bill_tells_the_stay_before_the_lines():
     assert "SV2*0120**4000*DA*2" in found
 
 
-def test_a_test_sending_is_marked_so():
+def test_a_test_sending_is_marked_so() -> None:
     assert lines_of(a_claim(), test=True)[0].split("*")[15] == "T"
 
 
@@ -151,7 +157,7 @@ def test_a_test_sending_is_marked_so():
         ({"place": ""}, "place-missing"),
     ],
 )
-def test_what_is_missing_is_a_finding_and_never_invented(changed: dict[str, Any], key: str):
+def test_what_is_missing_is_a_finding_and_never_invented(changed: dict[str, Any], key: str) -> None:
     claim = a_claim(**changed)
     assert key in {one.key for one in missing(claim)}
     with pytest.raises(CannotWrite) as caught:
@@ -160,7 +166,9 @@ def test_what_is_missing_is_a_finding_and_never_invented(changed: dict[str, Any]
     assert all(one.fix for one in caught.value.findings[claim.id])
 
 
-def test_an_earlier_payers_decision_must_add_up():
+def test_an_earlier_payers_decision_must_add_up() -> None:
     claim = a_secondary()
-    wrong = replace(claim.insurance[1], prior=(replace(claim.insurance[1].prior[0], paid=1), *claim.insurance[1].prior[1:]))
+    wrong = replace(
+        claim.insurance[1], prior=(replace(claim.insurance[1].prior[0], paid=1), *claim.insurance[1].prior[1:])
+    )
     assert "cob-balance" in {one.key for one in missing(replace(claim, insurance=(claim.insurance[0], wrong)))}
