@@ -13,6 +13,7 @@ from fhir_billing.mapping.site import Site
 from fhir_billing.payers import ChannelSettings
 from fhir_billing.settings import Settings
 from fhir_billing.store.store import SqlStore, open_store
+from fhir_billing.store.views import SqlViews
 
 
 class SystemClock:
@@ -39,6 +40,11 @@ class Wiring:
     def store(self) -> SqlStore:
         """The store; raises StoreMissing when it is not there or not migrated."""
         return open_store(self.settings.database_url)
+
+    @cached_property
+    def views(self) -> SqlViews:
+        """What the screens read."""
+        return SqlViews(self.store, self.site)
 
     @cached_property
     def channels(self) -> dict[str, Channel]:

@@ -328,8 +328,16 @@ def claim_decided(payment: ClaimPayment, table: CarcTable) -> LineDecided:
         contract=whole.contract + sum(line.contract for line in lines),
         disputed=whole.disputed + sum(line.disputed for line in lines),
         patient=whole.patient + sum(line.patient for line in lines),
-        reasons=(*whole.reasons, *(reason for line in lines for reason in line.reasons)),
+        reasons=_together((*whole.reasons, *(reason for line in lines for reason in line.reasons))),
     )
+
+
+def _together(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    """The same reason on several lines is one reason with their sum."""
+    sums: dict[tuple[str, str, str], Money] = defaultdict(int)
+    for reason in reasons:
+        sums[reason.group, reason.code, reason.bucket] += reason.amount
+    return tuple(Reason(group=g, code=c, amount=amount, bucket=b) for (g, c, b), amount in sums.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

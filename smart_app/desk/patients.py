@@ -83,7 +83,7 @@ def story(visit: VisitBalance) -> list[dict[str, Any]]:
         ("Your plan still decides", sums.payer_owes + sums.disputed, "f-blue"),
         ("You paid", sums.patient_paid, "f-green"),
     ]
-    rows = [{"label": "The visit cost", "amount": cost, "at": 0, "wide": 100, "css": "f-write", "is": False}]
+    rows = [{"label": "The visit cost", "amount": cost, "at": 0, "wide": 1000, "css": "f-write", "is": False}]
     left = cost
     for label, amount, css in steps:
         if amount:
@@ -92,8 +92,8 @@ def story(visit: VisitBalance) -> list[dict[str, Any]]:
                 {
                     "label": label,
                     "amount": -amount,
-                    "at": max(0, 100 * left // cost),
-                    "wide": min(100, abs(100 * amount // cost)),
+                    "at": max(0, 1000 * left // cost),
+                    "wide": min(1000, 1000 * abs(amount) // cost + 1),
                     "css": css,
                     "is": False,
                 }
@@ -103,7 +103,7 @@ def story(visit: VisitBalance) -> list[dict[str, Any]]:
             "label": "Your part now",
             "amount": left,
             "at": 0,
-            "wide": max(0, min(100, 100 * left // cost)),
+            "wide": max(0, min(1000, 1000 * left // cost)),
             "css": "f-accent",
             "is": True,
         }

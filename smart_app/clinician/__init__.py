@@ -1,0 +1,1 @@
+"""One visit for its clinician: five words, no jargon."""

@@ -1,0 +1,1 @@
+"""The desk: what a biller reads and does, one page a module."""
