@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from fhir_billing.domain.claim import Address
 from fhir_billing.domain.errors import MappingInvalid
 from fhir_billing.domain.money import Money, NotMoney, cents
+from fhir_billing.domain.partner import Sender
 from fhir_billing.domain.payer import AppealLevel, PayerProfile
 from fhir_billing.domain.posting import Bucket, CarcTable
 from fhir_billing.mapping.dates import LocalDays
 from fhir_billing.mapping.terminology import Terminology
-from fhir_billing.x12.write_837 import Sender
 
 if TYPE_CHECKING:
     from fhir_billing.mapping.engine import Mapper

@@ -8,28 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from fhir_billing.domain.partner import Receiver, Sender
 from fhir_billing.x12.elements import clean
 from fhir_billing.x12.envelope import Envelope
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
-    """Who sends: ISA06, GS02, and the name and contact inside."""
-
-    id: str
-    name: str
-    qualifier: str = "ZZ"
-    contact_name: str = ""
-    contact_phone: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receiver:
-    """Who receives: ISA08, GS03, and the name inside."""
-
-    id: str
-    name: str
-    qualifier: str = "ZZ"
+__all__ = ["Controls", "Receiver", "Sender", "around", "hhmm", "phone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
