@@ -6,6 +6,7 @@ An act is kept as a message, then worked at once, so that the page that follows 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from typing import Any
 
 from fastapi import FastAPI
@@ -34,7 +35,7 @@ def mount(app: FastAPI, wiring: Wiring, wake: Callable[[], None]) -> None:
         oidc_client_id=chosen.oidc_client_id,
         oidc_client_secret=chosen.oidc_client_secret,
         frame_ancestors=chosen.frame_ancestors,
-        zone=wiring.site.days.zone,
+        zone=wiring.site.days.zone or UTC,
         now=wiring.clock.now,
     )
     app.mount("/", create_app(wiring.views, Desk(wiring, wake), settings))

@@ -7,6 +7,7 @@ Days left are counted here, on the server.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
@@ -101,17 +102,25 @@ class Segment:
     hit: bool = False
 
 
+_PLACE = re.compile(r"segment (\d+) ([A-Z][A-Z0-9]{1,2}?)(?:\d\d)?\b")
+
+
 def segments(body: bytes, hits: Iterable[str] = ()) -> list[Segment] | None:
-    """The segments of an X12 interchange, one a row; None when this is none. `hits` are findings' places."""
-    text = body.decode("utf-8", "replace")
-    if not text.lstrip().startswith("ISA") or len(text.lstrip()) < 106:
+    """The segments of an X12 interchange, one a row; None when this is none. `hits` are findings' places: `segment 21 SVC03`.
+
+    A place counts from the ISA, or from the ST of its own set; the segment's name decides which.
+    """
+    text = body.decode("utf-8", "replace").lstrip()
+    if not text.startswith("ISA") or len(text) < 106:
         return None
-    terminator = text.lstrip()[105]
-    rows = [row.strip() for row in text.split(terminator)]
-    wanted = {int(word) for place in hits for word in place.split() if word.isdigit()}
-    return [
-        Segment(text=row + terminator, hit=number in wanted) for number, row in enumerate((r for r in rows if r), 1)
-    ]
+    element, terminator = text[3], text[105]
+    wanted = {(int(m[1]), m[2]) for place in hits for m in _PLACE.finditer(place)}
+    rows, since_st = [], 0
+    for number, row in enumerate((r.strip() for r in text.split(terminator) if r.strip()), 1):
+        name = row.split(element, 1)[0]
+        since_st = 1 if name == "ST" else since_st + 1
+        rows.append(Segment(text=row + terminator, hit=bool({(number, name), (since_st, name)} & wanted)))
+    return rows
 
 
 def own_set(body: bytes, sets: Iterable[str]) -> list[Segment]:

@@ -66,7 +66,7 @@ def bill_of(page: VisitPage) -> Bill:
     """The visit's bill in one of five words."""
     if not page.claims:
         return _without_claim(page)
-    worst = min(page.claims, key=lambda claim: _order(claim))
+    worst = min(page.claims, key=_order)
     found = [finding for claim in page.claims for finding in claim.row.findings if finding.severity == "blocking"]
     mine = tuple(f for f in found if f.fix_by == "clinician" and worst.row.state is State.HELD)
     others = tuple(f for f in found if f not in mine and worst.row.state in {State.HELD, State.REJECTED})

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_billing.cycle.views import ClaimPage
+from fhir_billing.domain.errors import MalformedResource, OverrideNeedsReason
 from fhir_billing.domain.lifecycle import MOVES, Event, State
-from fhir_billing.domain.money import spoken
+from fhir_billing.domain.money import NotMoney, cents, spoken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Act:
     css: str = ""
 
 
+MOST = 100_000_000
 REASON = Field(name="reason", label="Why", hint="A few words. They stand in the claim's biography with your name.")
 
 CHANGES = (
@@ -249,6 +251,8 @@ def facts_of(kind: str, number: str, form: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a posted form, as the message wants them."""
     said = {name: str(value).strip() for name, value in form.items() if name not in {"csrf", "key", "next"}}
     facts: dict[str, Any] = {"claim": number, **said}
+    if "reason" in said and not said["reason"]:
+        raise OverrideNeedsReason("This needs a reason", fix="say why in a few words")
     if kind == "correct":
         change, value = facts.pop("change", ""), facts.pop("value", "")
         facts["changes"] = {change: value} if change else {}
@@ -256,5 +260,19 @@ def facts_of(kind: str, number: str, form: Mapping[str, Any]) -> dict[str, Any]:
         facts["packet"] = [p.strip() for p in said.get("packet", "").split(",") if p.strip()]
         facts["level"] = int(said["level"]) if said.get("level", "").isdigit() else 1
     if kind == "pay":
-        facts["amount"] = said.get("amount", "").replace("$", "").replace(",", "")
+        facts["amount"] = amount_of(said.get("amount", ""))
     return facts
+
+
+def amount_of(text: str) -> str:
+    """An amount as a person writes it, ready for the message. Raises MalformedResource; nothing is kept then."""
+    plain = text.replace("$", "").replace(",", "").strip()
+    try:
+        amount = cents(plain)
+    except NotMoney as error:
+        raise MalformedResource(
+            f"{text[:20]!r} is not an amount", fix="write dollars and cents, such as 20.00"
+        ) from error
+    if amount <= 0 or amount > MOST:
+        raise MalformedResource("The amount must be above zero and below a million dollars", fix="check the amount")
+    return plain

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from fhir_billing.cycle.views import VisitBalance
 from fhir_billing.domain.errors import BillingError, NotThere
-from smart_app.desk.acts import payment_fields
+from smart_app.desk.acts import amount_of, payment_fields
 from smart_app.face import Face, Posted, Who
 from smart_app.look import PATIENT_REASONS
 
@@ -57,9 +57,8 @@ def routes(face: Face) -> APIRouter:
     @router.post("/patients/{patient}/pay")
     def pay(request: Request, who: Who, form: Posted, patient: str) -> Response:
         number = str(form.get("claim", ""))
-        amount = str(form.get("amount", "")).replace("$", "").replace(",", "").strip()
-        facts = {"claim": number, "amount": amount, "how": str(form.get("how", ""))}
         try:
+            facts = {"claim": number, "amount": amount_of(str(form.get("amount", ""))), "how": str(form.get("how", ""))}
             face.acts.act("pay", facts, who, str(form.get("key", "")))
         except BillingError as error:
             kept = {name: str(value) for name, value in form.items()}

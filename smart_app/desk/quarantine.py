@@ -31,7 +31,7 @@ def routes(face: Face) -> APIRouter:
         page = found(number)
         face.seen(request, "read a raw message", str(number))
         places = [finding.at for finding in page.row.findings] + [page.row.say]
-        rows = segments(page.body, [p for p in places if p.startswith("segment")])
+        rows = segments(page.body, places)
         text = page.body[:200_000].decode("utf-8", "replace") if rows is None else ""
         return face.render(request, "message.html", page=page, rows=rows, text=text)
 

@@ -15,7 +15,7 @@ from fhir_billing.domain.lifecycle import State
 from fhir_billing.domain.money import Money
 from smart_app.desk.lists import grouped
 from smart_app.face import Face, Who
-from smart_app.look import OWNERS, STATES
+from smart_app.look import MESSAGES, STATES
 from smart_app.words import many
 
 SOON: Final = 7
@@ -59,7 +59,7 @@ def routes(face: Face) -> APIRouter:
         since = face.settings.now() - timedelta(days=SOON)
         facts = face.views.today(day, since)
         things = things_to_do(facts, day)
-        mine = [thing for thing in things if owner == "everyone" or thing.owner == owner]
+        mine = [thing for thing in things if owner in ("everyone", thing.owner)]
         face.seen(request, "read Today")
         return face.render(
             request,
@@ -104,7 +104,7 @@ def things_to_do(facts: Today, today: date) -> list[Thing]:
             Thing(
                 icon="shield-alert",
                 tone="red",
-                title=f"{message.name or OWNERS.get(message.kind, message.kind)} was not worked",
+                title=f"{message.name or MESSAGES.get(message.kind, ('', message.kind))[1]} was not worked",
                 detail=(first.say if first else message.say)[:140],
                 stake=None,
                 due=_day(message.at) + timedelta(days=5),
