@@ -68,7 +68,7 @@ def _ready(names: list[str]) -> tuple[dict[tuple[str, str], list[Ready]], dict[s
         if status != "active":
             rest[status] += 1
             continue
-        at = f"{place}: Claim/{resource.get('id', '?')}"
+        at = f"{place}: Claim/{_name(resource)}"
         try:
             claim = read_claim(resource)
         except BillingError as error:
@@ -87,6 +87,13 @@ def _ready(names: list[str]) -> tuple[dict[tuple[str, str], list[Ready]], dict[s
             seen.add(claim.id)
             batches[claim.payer.id, claim.kind.value].append((place, resource, claim))
     return batches, rest, refused
+
+
+def _name(resource: dict[str, Any]) -> str:
+    """The Claim's id, else its number."""
+    identifiers = resource.get("identifier")
+    first = identifiers[0] if isinstance(identifiers, list) and identifiers and isinstance(identifiers[0], dict) else {}
+    return str(resource.get("id") or first.get("value") or "?")
 
 
 def _resources(names: list[str]) -> Iterator[tuple[str, dict[str, Any] | None]]:

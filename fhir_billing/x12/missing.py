@@ -171,7 +171,8 @@ def _parties(claim: Claim) -> Iterator[Finding]:
     for role in ("rendering", "attending", "operating", "referring", "supervising"):
         party: Party | None = getattr(claim, role)
         if party is not None:
-            yield from _npi(party, "Claim.careTeam", f"{role} provider")
+            if party.npi:  # who has none may be named without; who has one must have it right
+                yield from _npi(party, "Claim.careTeam", f"{role} provider")
             if not party.family:
                 yield _lacks(
                     "provider-name", f"the {role} provider has no name", "Claim.careTeam", "name it", resource=party.ref
