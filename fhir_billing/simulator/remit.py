@@ -1,6 +1,7 @@
 """A payer pays many claims with one check, takes back in the next one what it should not have paid, and explains each cent.
 
-What a check cannot take back, for it would be below zero, is forwarded to the next one.
+What a check cannot take back, for it would be below zero, is forwarded to the next one. It pays by check, for an
+electronic payment must name bank accounts, and those nobody should make up.
 Spec: 005010X221A1: BPR02 = ΣCLP04 − ΣPLB; PLB FB moves a balance, L6 is interest; CLP02 22 mirrors the first decision.
 """
 
@@ -179,7 +180,7 @@ def _balanced(desk: Desk, check: _Check, decided: Sequence[ClaimPayment], *, car
         trace="",
         paid=paid,
         handling="I" if paid else "H",
-        method="ACH" if paid else "NON",
+        method="CHK" if paid else "NON",
         paid_on=(desk.at + check.after).date(),
         payee_npi=claim.billing.npi,
         claims=tuple(decided),

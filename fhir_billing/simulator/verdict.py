@@ -135,7 +135,7 @@ def known(case: Case) -> tuple[Status, ...]:
         Status(
             after=case.delays.received,
             by=Hop.CLEARINGHOUSE,
-            codes=(StatusCode(category="A1", status="19", entity="AY"),),
+            codes=(StatusCode(category="A1", status="19", entity="PR"),),
         ),
         Status(after=case.delays.accepted, by=Hop.PAYER, codes=(StatusCode(category="A2", status="20"),)),
     )

@@ -14,7 +14,7 @@ def prepare(parameters: Parameters) -> Decide:
     """
     segment = parameters.text("segment", "N4")
     position = parameters.number("position")
-    loop = parameters.text("loop", "2010AA")
+    loop = parameters.text("loop", "2010")
     element = parameters.text("element", "3")
     code = parameters.text("code", "7")
 
