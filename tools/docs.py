@@ -20,6 +20,7 @@ from fhir_billing import cli, domain, edits
 from fhir_billing.domain import errors, lifecycle
 from fhir_billing.domain.errors import BillingError
 from fhir_billing.domain.finding import Edit
+from fhir_billing.x12.guides.page import page as guide_page
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
@@ -35,6 +36,7 @@ def main(words: list[str]) -> int:
         "errors.md": errors_page(),
         "settings.md": settings_page(),
         "glossary.md": glossary_page(),
+        "../x12.md": guide_page(),
     }
     stale = False
     for name, body in pages.items():
