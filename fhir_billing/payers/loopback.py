@@ -184,6 +184,9 @@ class LoopbackChannel:
         """One process at a time; a lock ends with the process that holds it."""
         with (self.root / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            for folder in (self.root, self.answers):  # written under this lock only: what is unfinished was killed
+                for unfinished in folder.glob(".*"):
+                    unfinished.unlink(missing_ok=True)
             yield
 
     @contextmanager
