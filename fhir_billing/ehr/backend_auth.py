@@ -1,0 +1,117 @@
+"""SMART Backend Services: a signed assertion buys a token, which is kept until shortly before it ends.
+
+Spec: SMART App Launch 2.2 "Backend Services"; RFC 7523 private_key_jwt; RS384 for RSA keys, ES384 for P-384 keys.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from authlib.oauth2.rfc7523 import private_key_jwt_sign
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, ScopeMissing, SecretMissing
+
+AHEAD_SECONDS = 30
+"""A token is fetched anew this long before it ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Who we are to this EHR."""
+
+    client_id: str
+    key: Path
+    key_id: str = ""
+    scopes: str = "system/*.rs"
+
+
+class BackendToken:
+    """A bearer token for one EHR, shared by the threads of this process."""
+
+    def __init__(self, credentials: Credentials, token_url: str, http: httpx2.Client) -> None:
+        self._credentials, self._url, self._http = credentials, token_url, http
+        self._lock = threading.Lock()
+        self._token, self._ends = "", 0.0
+        self.granted: frozenset[str] = frozenset()
+        """The scopes that the EHR really gave."""
+
+    def value(self) -> str:
+        """The token; raises EhrUnavailable, ScopeMissing or SecretMissing."""
+        with self._lock:
+            if time.monotonic() > self._ends - AHEAD_SECONDS:
+                self._fetch()
+            return self._token
+
+    def forget(self) -> None:
+        """The EHR no longer takes the token: fetch another at the next request."""
+        with self._lock:
+            self._ends = 0.0
+
+    def _fetch(self) -> None:
+        body = {
+            "grant_type": "client_credentials",
+            "scope": self._credentials.scopes,
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": self._assertion(),
+        }
+        try:
+            answer = self._http.post(self._url, data=body)
+        except httpx2.HTTPError as error:
+            raise EhrUnavailable(f"the EHR's token endpoint does not answer ({type(error).__name__})") from None
+        if answer.status_code >= 500:
+            raise EhrUnavailable(f"the EHR's token endpoint answered {answer.status_code}")
+        said = _json(answer)
+        if answer.status_code != 200 or "access_token" not in said:
+            code = str(said.get("error", answer.status_code))[:60]
+            raise ScopeMissing(
+                f"the EHR gives no token: {code}", fix="check client id, key and scopes as registered at the EHR"
+            )
+        self._token = str(said["access_token"])
+        self._ends = time.monotonic() + float(said.get("expires_in", 300))
+        self.granted = frozenset(str(said.get("scope", self._credentials.scopes)).split())
+
+    def _assertion(self) -> str:
+        try:
+            pem = self._credentials.key.read_bytes()
+            key = serialization.load_pem_private_key(pem, password=None)
+        except (OSError, ValueError) as error:
+            raise SecretMissing(
+                f"the private key for the EHR cannot be read ({type(error).__name__})",
+                fix="set FHIR_BILLING_EHR_KEY to a PEM file",
+            ) from None
+        alg = (
+            "RS384"
+            if isinstance(key, rsa.RSAPrivateKey)
+            else "ES384"
+            if isinstance(key, ec.EllipticCurvePrivateKey)
+            else ""
+        )
+        if not alg:
+            raise SecretMissing(
+                "the private key for the EHR is neither RSA nor EC", fix="make one with openssl genrsa 3072"
+            )
+        header = {"alg": alg, **({"kid": self._credentials.key_id} if self._credentials.key_id else {})}
+        signed = private_key_jwt_sign(
+            pem.decode(),
+            client_id=self._credentials.client_id,
+            token_endpoint=self._url,
+            alg=alg,
+            header=header,
+            expires_in=240,
+        )
+        return signed.decode() if isinstance(signed, bytes) else str(signed)
+
+
+def _json(answer: httpx2.Response) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError:
+        raise EhrBrokeContract("the EHR's token endpoint did not answer with JSON") from None
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,94 @@
+"""An EHR is connected by its address, a client id and a key; where to get a token it says itself.
+
+Spec: SMART App Launch 2.2 `.well-known/smart-configuration`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, NotThere
+from fhir_billing.ehr import quirks, subscriptions, write
+from fhir_billing.ehr.backend_auth import BackendToken, Credentials
+from fhir_billing.ehr.client import FhirClient, Resource
+from fhir_billing.ehr.gather import gather
+from fhir_billing.fhir.text import loads
+
+TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EhrSettings:
+    """How to reach one EHR."""
+
+    url: str
+    client_id: str = ""
+    key: Path | None = None
+    key_id: str = ""
+    token_url: str = ""
+    scopes: str = "system/*.rs"
+    quirks: str = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Ehr:
+    """One EHR, to read and to write."""
+
+    client: FhirClient
+    quirk: quirks.Quirk
+
+    def gather(self, encounter: str) -> list[Resource]:
+        """All resources that the visit's bill needs, in plain R4."""
+        return [self.quirk(resource) for resource in gather(self.client, encounter)]
+
+    def closed_since(self, cursor: str) -> tuple[list[tuple[str, str]], str]:
+        """Finished visits changed since the cursor."""
+        return subscriptions.poll(self.client, cursor)
+
+    def write(self, resources: Sequence[Mapping[str, Any]]) -> str:
+        """Make the chart hold these."""
+        return write.write(self.client, resources)
+
+
+def connect(settings: EhrSettings) -> tuple[Ehr, Ehr]:
+    """A reader and a writer of one EHR; nothing is asked before it is needed."""
+    http = httpx2.Client(timeout=TIMEOUT)
+    token = None
+    if settings.key is not None:
+        credentials = Credentials(
+            client_id=settings.client_id, key=settings.key, key_id=settings.key_id, scopes=settings.scopes
+        )
+        token = BackendToken(credentials, settings.token_url or token_endpoint(settings.url, http), http)
+    ehr = Ehr(FhirClient(settings.url, http, token), quirks.named(settings.quirks))
+    return ehr, ehr
+
+
+def token_endpoint(url: str, http: httpx2.Client) -> str:
+    """Where this EHR gives tokens."""
+    try:
+        answer = http.get(f"{url.rstrip('/')}/.well-known/smart-configuration", headers={"Accept": "application/json"})
+    except httpx2.HTTPError as error:
+        raise EhrUnavailable(f"the EHR does not answer ({type(error).__name__})") from None
+    if answer.status_code != 200:
+        raise NotThere(
+            f"the EHR has no .well-known/smart-configuration ({answer.status_code})",
+            fix="set FHIR_BILLING_EHR_TOKEN_URL",
+        )
+    found = loads(answer.content)
+    if not isinstance(found, dict) or not str(found.get("token_endpoint", "")).startswith("http"):
+        raise EhrBrokeContract(
+            "the EHR's smart-configuration names no token endpoint", fix="set FHIR_BILLING_EHR_TOKEN_URL"
+        )
+    return str(found["token_endpoint"])
+
+
+def software(settings: EhrSettings) -> str:
+    """What the EHR says it is."""
+    found = FhirClient(settings.url, httpx2.Client(timeout=TIMEOUT)).capabilities()
+    said = found.get("software") or {}
+    return f"{said.get('name', 'an EHR without a name')} {said.get('version', '')}, FHIR {found.get('fhirVersion', '?')}".strip()
