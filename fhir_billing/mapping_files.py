@@ -14,6 +14,7 @@ import yaml
 
 from fhir_billing.domain.errors import MappingInvalid
 from fhir_billing.domain.payer import PayerProfile
+from fhir_billing.edits import unknown_settings
 from fhir_billing.mapping import site as sites
 from fhir_billing.mapping.document import Path as Place
 from fhir_billing.mapping.document import Source
@@ -90,8 +91,11 @@ def _note(node: yaml.Node, path: Place, lines: dict[Place, int]) -> None:
 
 
 def _assemble(name: str, shared: list[Document], own: list[Document], bases: list[Source], overlays: list[Source]) -> Site:
-    rows = {k: v for kind, d, _ in [*shared, *own] if kind == "code-systems" for k, v in d["rows"].items()}
-    terminology = Terminology(Systems(rows))
+    systems: dict[str, list[str]] = {}
+    for _, document, _ in (d for d in [*shared, *own] if d[0] == "code-systems"):
+        for system, uris in document["rows"].items():
+            systems.setdefault(system, []).extend(uris)
+    terminology = Terminology(Systems(systems))
     carcs: list[tuple[dict[str, Any], str]] = []
     for documents, replaces in ((shared, False), (own, True)):
         for kind, document, where in documents:
@@ -114,6 +118,10 @@ def _assemble(name: str, shared: list[Document], own: list[Document], bases: lis
     made = sites.read_site(
         *found, terminology=terminology, chargemaster=chargemaster, payers=payers, payer_names=names, carcs=sites.read_carcs(carcs)
     )
+    wrong = [f"{found[1]}: {w}" for w in unknown_settings(made.edits)]
+    wrong += [f"payers/{payer.id}: {w}" for payer in payers.values() for w in unknown_settings(payer.edits)]
+    if wrong:
+        raise MappingInvalid(wrong[0], fix="correct the key under `edits:`")
     made.mapper = build_mapper(bases, overlays, site=name, tables=_digest(shared, own))
     return made
 

@@ -74,15 +74,12 @@ class Options:
     """hold: named as they are, and the claim is held. leave-out: a rendering practitioner without a right NPI is not named."""
     service_facility: str = "when-different"
     """when-different or never."""
-    provider_unknown: str = "site"
-    """site: bill as `billing` says although the chart's organization has no entry of its own. hold: do not."""
     extensions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Where this EHR keeps what FHIR has no element for: modifier, revenue, price, unit-price, procedure, drg, poa … → URLs."""
     filing: Mapping[str, str] = field(default_factory=dict)
     """signature_on_file, assigned, benefits_assigned, release: what patients of this site have signed."""
     defaults: Mapping[str, str] = field(default_factory=dict)
     """What to write where the chart is silent: admission_type, admission_source, patient_status, present_on_admission, state."""
-    relationship_unknown: str = "hold"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -232,7 +229,7 @@ def read_biller(document: Mapping[str, Any], where: str) -> Biller:
 
 _SITE_WORDS = {
     "site", "version", "title", "about", "timezone", "sender", "test", "billing", "organizations", "charges", "edits", "findings",
-    "practitioners_without_npi", "service_facility", "extensions", "filing", "defaults", "relationship_unknown", "icd10",
+    "practitioners_without_npi", "service_facility", "extensions", "filing", "defaults", "icd10",
 }  # fmt: skip
 _DEFAULTS = {"admission_type", "admission_source", "patient_status", "present_on_admission"}
 _FILING = {"signature_on_file": "Y", "assigned": "A", "benefits_assigned": "Y", "release": "Y"}
@@ -259,7 +256,6 @@ def read_options(document: Mapping[str, Any], where: str) -> Options:
         extensions={str(k): tuple(map(str, v)) for k, v in (document.get("extensions") or {}).items()},
         filing={**_FILING, **{str(k): str(v) for k, v in filing.items()}},
         defaults={str(k): str(v) for k, v in defaults.items()},
-        relationship_unknown=str(document.get("relationship_unknown", "hold")),
     )
 
 
