@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from fhir_billing.cycle.views import MessageRow
 from fhir_billing.domain import ledger
 from fhir_billing.domain.lifecycle import CLINICIAN_WORDS, State
 
@@ -213,3 +214,10 @@ REMITTANCES: Final[dict[str, tuple[str, str, str]]] = {
     "quarantined": ("shield-alert", "red", "Does not add up"),
     "doubted": ("file-diff", "amber", "Two versions"),
 }
+
+
+def message_name(message: MessageRow | None, number: int) -> str:
+    """What a link to a message says: a file's own name, or what kind of message it is."""
+    if message is None:
+        return f"message {number}"
+    return message.name if message.kind == "file" and message.name else MESSAGES.get(message.kind, ("", message.kind))[1]

@@ -63,7 +63,8 @@ def deadline(due: date | None, today: date, start: date | None = None) -> Deadli
     window = max((due - start).days, 1) if start else 90
     used = max(4, min(100, 100 * (window - left) // window))
     if left < 0:
-        return Deadline(words=f"{-left} day{'' if left == -1 else 's'} late", tone="red", used=100, on=due)
+        late = f"{-left} day{'' if left == -1 else 's'}" if left > -731 else f"{-left // 365} years"
+        return Deadline(words=f"{late} late", tone="red", used=100, on=due)
     words = "Today" if left == 0 else f"{left} day{'' if left == 1 else 's'}"
     tone = "orange" if left <= 5 else "amber" if left <= 14 else "grey"
     return Deadline(words=words, tone=tone, used=used, on=due)
