@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -64,4 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             known[word] = _module(word)
             known[word].add(sub)
     args = parser.parse_args(words)
-    return known[args.command].run(args)
+    try:
+        return known[args.command].run(args)
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

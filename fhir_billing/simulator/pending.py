@@ -10,10 +10,10 @@ from datetime import datetime
 
 from fhir_billing.domain.acknowledgment import ClaimStatus
 from fhir_billing.x12.elements import clean, d8, money, rd8
-from fhir_billing.x12.envelope import seal
 from fhir_billing.x12.partners import Controls, Receiver, Sender, around, hhmm
 from fhir_billing.x12.pieces import comp, name, seg, subscriber_loop
 from fhir_billing.x12.read_837 import Submission, SubmittedClaim
+from fhir_billing.x12.seal import seal
 
 VERSION = "005010X212"
 

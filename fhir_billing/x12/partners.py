@@ -10,7 +10,7 @@ from datetime import datetime
 
 from fhir_billing.domain.partner import Receiver, Sender
 from fhir_billing.x12.elements import clean
-from fhir_billing.x12.envelope import Envelope
+from fhir_billing.x12.seal import Envelope
 
 __all__ = ["Controls", "Receiver", "Sender", "around", "hhmm", "phone"]
 

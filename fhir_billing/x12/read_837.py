@@ -19,7 +19,8 @@ from fhir_billing.x12.envelope import MOST_COMPLAINTS, Refused, TransactionSet, 
 from fhir_billing.x12.grammar import Complaint, Weight
 from fhir_billing.x12.guides import g837i, g837p
 from fhir_billing.x12.guides.loops import walk
-from fhir_billing.x12.read_claim import Draft, Head
+from fhir_billing.x12.read_claim import Draft
+from fhir_billing.x12.read_head import Head
 
 GUIDES = {"837P": g837p.GUIDE, "837I": g837i.GUIDE}
 

@@ -14,9 +14,9 @@ from itertools import groupby
 from fhir_billing.domain.claim import Address
 from fhir_billing.domain.remittance import ClaimPayment, LinePayment, Remittance
 from fhir_billing.x12.elements import clean, d8, money, number
-from fhir_billing.x12.envelope import seal
 from fhir_billing.x12.partners import Controls, Receiver, Sender, around, phone
 from fhir_billing.x12.pieces import address, adjustments, comp, seg
+from fhir_billing.x12.seal import seal
 
 VERSION = "005010X221A1"
 

@@ -16,10 +16,10 @@ from fhir_billing.domain.errors import OurContract
 from fhir_billing.domain.finding import Finding
 from fhir_billing.x12 import write_claim, write_lines
 from fhir_billing.x12.elements import clean, d8
-from fhir_billing.x12.envelope import seal
 from fhir_billing.x12.missing import missing
 from fhir_billing.x12.partners import Controls, Receiver, Sender, around, hhmm, phone
 from fhir_billing.x12.pieces import address, name, seg, subscriber_loop
+from fhir_billing.x12.seal import seal
 
 __all__ = ["MOST_CLAIMS", "VERSIONS", "CannotWrite", "Controls", "Receiver", "Sender", "sorted_by_loop", "write"]
 

@@ -14,11 +14,11 @@ from fhir_billing.domain.acknowledgment import ClaimStatus, InterchangeAcknowled
 from fhir_billing.domain.claim import Party
 from fhir_billing.domain.money import total
 from fhir_billing.x12.elements import clean, d8, money, rd8
-from fhir_billing.x12.envelope import seal
 from fhir_billing.x12.partners import Controls, Receiver, Sender, around, hhmm
 from fhir_billing.x12.pieces import comp, seg, subscriber_loop
 from fhir_billing.x12.pieces import name as party_name
 from fhir_billing.x12.read_837 import Submission, SubmittedClaim
+from fhir_billing.x12.seal import seal
 
 _ACCEPTED = frozenset({"A", "E"})
 
