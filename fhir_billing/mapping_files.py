@@ -18,6 +18,7 @@ from fhir_billing.edits import unknown_settings
 from fhir_billing.mapping import site as sites
 from fhir_billing.mapping.document import Path as Place
 from fhir_billing.mapping.document import Source
+from fhir_billing.mapping.engine import KINDS as CLAIM_KINDS
 from fhir_billing.mapping.engine import build_mapper
 from fhir_billing.mapping.site import Chargemaster, Site
 from fhir_billing.mapping.terminology import Systems, Terminology
@@ -120,8 +121,10 @@ def _assemble(name: str, shared: list[Document], own: list[Document], bases: lis
     )
     wrong = [f"{found[1]}: {w}" for w in unknown_settings(made.edits)]
     wrong += [f"payers/{payer.id}: {w}" for payer in payers.values() for w in unknown_settings(payer.edits)]
+    kinds = terminology.tables["claim-kind"].rows.values() if "claim-kind" in terminology.tables else ()
+    wrong += [f"{t.where}: claim-kind has {t.code!r}, which no mapping makes" for t in kinds if t.code not in {*CLAIM_KINDS, "not-billable"}]
     if wrong:
-        raise MappingInvalid(wrong[0], fix="correct the key under `edits:`")
+        raise MappingInvalid(wrong[0], fix="correct the word")
     made.mapper = build_mapper(bases, overlays, site=name, tables=_digest(shared, own))
     return made
 

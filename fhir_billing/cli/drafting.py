@@ -48,7 +48,17 @@ def draft_charts(paths: list[Path], *, site: str | None, as_of: date | None, fin
     said: set[str] = set()
     try:
         for encounter in chart.finished():
-            visit = drafted(chart, encounter, loaded, today=as_of)
+            try:
+                visit = drafted(chart, encounter, loaded, today=as_of)
+            except Exception as error:  # the other visits go on
+                complaint = _not_drafted(chart, encounter, error)
+                print(complaint, file=sys.stderr)
+                refused = True
+                counts["held"] += 1
+                reasons["not-drafted"] += 1
+                if out is not None:
+                    out.write(dumps(operation_outcome([_as_finding(complaint, "not-drafted")], encounter=complaint.encounter)) + b"\n")
+                continue
             refused = _complain(chart, visit, said) or refused
             _count(visit, counts, reasons)
             for claim in visit.claims:
@@ -101,9 +111,16 @@ def _complain(chart: Chart, visit: DraftedVisit, said: set[str]) -> bool:
     return any(finding.is_blocking for finding, _ in visit.dangling)
 
 
-def _as_finding(complaint: Complaint) -> Finding:
+def _not_drafted(chart: Chart, encounter: dict[str, Any], error: Exception) -> Complaint:
+    name = f"Encounter/{encounter['id']}"
+    say = error.say if isinstance(error, BillingError) else f"could not be drafted ({type(error).__name__})"
+    fix = "look at the visit in the chart, and report it to us"
+    return Complaint(file=chart.file(encounter), where=name, say=say, fix=fix, encounter=name)
+
+
+def _as_finding(complaint: Complaint, key: str = "malformed-resource") -> Finding:
     return Finding(
-        key="malformed-resource",
+        key=key,
         severity=Severity.BLOCKING,
         say=complaint.say,
         at=complaint.where,

@@ -29,6 +29,8 @@ def cents(amount: str | Decimal | int) -> Money:
     """
     if isinstance(amount, bool | float):  # house: a float reaches us only past the type checker
         raise NotMoney(f"{amount!r} is not an amount")
+    if isinstance(amount, Decimal) and (not amount.is_finite() or not -30 < amount.adjusted() < 16):
+        raise NotMoney("an amount has at most fifteen digits before the point")
     text = format(amount, "f") if isinstance(amount, Decimal) else str(amount)
     match = _AMOUNT.fullmatch(text)
     if match is None or not (match[2] or match[3]):

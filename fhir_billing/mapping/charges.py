@@ -118,6 +118,8 @@ def _from_charge_item(item: Resource, line: dict[str, Any] | None, encounter: Re
         "quantity": quantity.get("value", 1),
         "unit": "MJ" if quantity.get("unit") in _MINUTES or quantity.get("code") in _MINUTES else "UN",
         "price": _price(item, quantity.get("value", 1), site),
+        "priceWrong": "priceOverride" in item and extensions.money(item["priceOverride"]) is None,
+        "item": reference(item),
         "revenueCode": extensions.first_text(item, urls.get("revenue", (f"{extensions.OURS}revenue-code",)))
         or in_system([concept], "revenue", site.terminology.systems),
         "authorization": extensions.first_text(item, urls.get("authorization", ())),
@@ -187,20 +189,38 @@ def _pointers(
     return chosen[:_MOST_POINTERS]
 
 
+def _check_item(line: dict[str, Any], at: str, found: Found) -> None:
+    """A ChargeItem's price and quantity are those of a bill, or somebody must look."""
+    resource = line.get("item", line["reference"])
+    if line.get("priceWrong"):
+        found.add(
+            "price-invalid", "The ChargeItem's price is not an amount in dollars and cents", at="ChargeItem.priceOverride",
+            resource=resource, fix="correct ChargeItem.priceOverride",
+        )  # fmt: skip
+    quantity = Decimal(line["quantity"])
+    if not quantity.is_finite() or quantity <= 0 or not -5 < quantity.adjusted() < 8:
+        found.add(
+            "quantity-invalid", "The quantity is not a positive number", at="ChargeItem.quantity", resource=resource,
+            fix="correct ChargeItem.quantity",
+        )  # fmt: skip
+        line["quantity"] = 1
+
+
 def _complete(line: dict[str, Any], site: Site, kind: str, found: Found) -> None:
     """Price and revenue code, and what is missing."""
     at = f"Claim.item[{line['sequence'] - 1}]"
     billing = line["billing"]
+    _check_item(line, at, found)
     if billing is None:
         found.add(
             "code-unmapped", f"{said(line['concept'])} has no billing code", at=f"{at}.productOrService", resource=line["reference"],
             fix=f"add a row to the site's table `{_TABLES[line['kind']]}`", by=Owner.CODER,
         )  # fmt: skip
     price = site.chargemaster.find(billing["code"], tuple(line["modifiers"])) if billing else None
-    if line["price"] is None and price is not None and price.amount is not None:
+    if line["price"] is None and price is not None and price.amount is not None and not line.get("priceWrong"):
         quantity = Decimal(line["quantity"]) if line["unit"] == "UN" else Decimal(1)
         line["price"] = extensions.money(Decimal(price.amount) / 100 * quantity)
-    if line["price"] is None and billing is not None:
+    if line["price"] is None and billing is not None and not line.get("priceWrong"):
         found.add(
             "price-missing", f"{billing['code']} has no price", at=f"{at}.net", resource=line["reference"],
             fix="add it to the chargemaster", by=Owner.SITE,

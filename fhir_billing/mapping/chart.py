@@ -77,7 +77,7 @@ class Chart:
             finished = kind == "Encounter" and resource.get("status") == "finished"
             self.complaints.append(
                 Complaint(
-                    file=file, where=f"{name} {at}", say=f"{at} {say}", fix="correct it in the chart and read it again",
+                    file=file, where=f"{name} {at}", say=say, fix="correct it in the chart and read it again",
                     encounter=name if finished else "",
                 )
             )  # fmt: skip

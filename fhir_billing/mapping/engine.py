@@ -27,6 +27,8 @@ NEEDS = frozenset(
 )  # fmt: skip
 """What a mapping may ask for."""
 
+KINDS = ("professional", "institutional")
+
 
 @dataclass(frozen=True, slots=True)
 class Must:
@@ -133,7 +135,7 @@ def build_mapper(bases: list[Source], overlays: list[Source], *, site: str, tabl
         check_mapping(base)
         kind = str(base.data["mapping"]).removeprefix("claim-")
         by_kind[kind] = compile_mapping(flatten(base, overlays, site=site, tables=tables))
-    for kind in ("professional", "institutional"):
+    for kind in KINDS:
         if kind not in by_kind:
             raise MappingInvalid(f"there is no mapping claim-{kind}", fix=f"add mappings/claim-{kind}/mapping.yaml")
     return Mapper(by_kind)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from fhir_billing.domain.money import Money, NotMoney, cents
+from fhir_billing.domain.money import Money, cents
 
 OURS = "https://fhir-billing.example/fhir/StructureDefinition/"
 
@@ -64,7 +64,7 @@ def money(value: Any) -> Money | None:
         return None
     try:
         return cents(amount) if isinstance(amount, int | Decimal | str) else None
-    except NotMoney:
+    except ValueError:  # NotMoney, or more digits than Python reads
         return None
 
 

@@ -113,8 +113,11 @@ class Terminology:
         table.rows[system, source] = target
         table.bare[source] = target
 
-    def billing(self, concept: Mapping[str, Any] | None, name: str) -> Coding | None:
-        """The billing code of a CodeableConcept: one that it carries already, else by the table; None when there is none."""
+    def billing(self, concept: Mapping[str, Any] | None, name: str, *, bare: bool = False) -> Coding | None:
+        """The billing code of a CodeableConcept: one that it carries already, else by the table; None when there is none.
+
+        A code without a system means nothing, unless `bare` says that the element itself fixes the system.
+        """
         codings = (concept or {}).get("coding") or ()
         table = self.tables.get(name)
         if table is None:
@@ -122,10 +125,12 @@ class Terminology:
         canonical = self.systems.canonical
         for coding in codings:
             system = canonical.get(coding.get("system", ""), "")
-            if system in table.targets and coding.get("code"):
+            if system and system in table.targets and coding.get("code"):
                 return {"system": system, "code": coding["code"]}
         for coding in codings:
             system = coding.get("system", "")
+            if not system and not bare:
+                continue
             found = table.find(canonical.get(system, system), coding.get("code", ""))
             if found is not None:
                 return found.coding()
@@ -135,7 +140,7 @@ class Terminology:
         """The target code of a Coding or CodeableConcept; empty when there is none."""
         if not concept:
             return ""
-        found = self.billing(concept if "coding" in concept else {"coding": [concept]}, name)
+        found = self.billing(concept if "coding" in concept else {"coding": [concept]}, name, bare=True)
         return str(found["code"]) if found else ""
 
     def bare(self, code: str, name: str) -> str:
