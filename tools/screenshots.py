@@ -1,157 +1,168 @@
-"""A picture in a README is a promise, so it is taken from the running demo and never by hand.
+"""Pictures of the screens, taken by Debian's Chromium: the README's from the running demo's store, a contact sheet from invented people.
 
-`python -m tools.screenshots` writes the four pictures of the README; `--all FOLDER` every kind of page, at 800 and
-1440 wide, light and dark, for whoever looks over a change of style.
+`make screenshots` writes docs/pictures/*.png (what the README shows) and var/screenshots/ (every page in light and dark,
+at 800 and 1440, with an index.html to look through). `--example` needs no store.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
-import signal
 import socket
-import subprocess
 import sys
+import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
 
+import uvicorn
+from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from smart_app.app import create_app
+from smart_app.example import NOW, Example
+from smart_app.face import FaceSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
-PATIENCE = 180
-Scheme = Literal["light", "dark"]
+SHEET = ROOT / "var" / "screenshots"
+WIDTHS, THEMES = (1440, 800), ("light", "dark")
+PAGES = {
+    "today": "/",
+    "worklist-held": "/worklists/held",
+    "worklist-rejected": "/worklists/rejected",
+    "claims": "/worklists/all",
+    "claim-paid": "/claims/C-EX0008",
+    "claim-denied": "/claims/C-EX0009",
+    "claim-rejected": "/claims/C-EX0002",
+    "remittances": "/remittances",
+    "remittance": "/remittances/R-1",
+    "remittance-unbalanced": "/remittances/R-3",
+    "remittance-doubted": "/remittances/R-4",
+    "quarantine": "/quarantine",
+    "message": "/quarantine/23",
+    "sent": "/sent",
+    "patients": "/patients",
+    "patient": "/patients/zzte-jo",
+    "month-end": "/books",
+    "visits": "/visits",
+    "clinician-needs-you": "/visit/c-ex0005",
+    "clinician-paid": "/visit/c-ex0008",
+    "find": "/find",
+    "gallery": "/gallery",
+}
 
 
-def main(words: list[str]) -> int:
-    """Start the demo, take the pictures, stop it."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        print("Debian package chromium is missing. As root: apt-get install chromium", file=sys.stderr)
-        return 3
-    with demo() as address, sync_playwright() as play:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = play.chromium.launch(executable_path=chromium, args=arguments)
-        if words[:1] == ["--all"]:
-            sweep(browser, address, Path(words[1]))
-        else:
-            readme(browser, address)
+def main() -> int:
+    """Take the pictures; say where they are."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--example", action="store_true", help="only the contact sheet, from invented people")
+    wanted = parser.parse_args()
+    if not (found := shutil.which("chromium")):
+        sys.exit("Debian package chromium is missing. As root: apt-get install chromium")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=found, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        count = contact_sheet(browser)
+        print(f"screenshots: {count} pictures in {SHEET.relative_to(ROOT)}; open index.html there", file=sys.stderr)
+        if not wanted.example:
+            names = readme_pictures(browser)
+            print(f"screenshots: {', '.join(names)} in {PICTURES.relative_to(ROOT)}", file=sys.stderr)
         browser.close()
     return 0
 
 
 @contextmanager
-def demo() -> Iterator[str]:
-    """A demo of its own on a free port, up to the moment when it serves and everything has been played."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    log = ROOT / ".make" / "demo.log"
-    log.parent.mkdir(exist_ok=True)
-    with log.open("w") as said:
-        command = [sys.executable, "-u", "-m", "fhir_billing.demo"]
-        process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, "SERVE": "1", "PORT": str(port)}, stdout=said, stderr=said
-        )
-        try:
-            until_played(process, address, log)
-            yield address
-        finally:
-            process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=20)
-            process.kill()
+def served(app: FastAPI) -> Iterator[str]:
+    """Serve an application on a free loopback port until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 15
+    while not server.started:
+        if time.monotonic() > deadline or not thread.is_alive():
+            sys.exit("the desk did not start")
+        time.sleep(0.05)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
 
 
-def until_played(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    """Wait until the desk answers and the demo's last lines name its address."""
-    for _ in range(PATIENCE):
-        time.sleep(1)
-        if process.poll() is not None:
-            sys.exit(f"the demo ended:\n{log.read_text()[-2000:]}")
-        with suppress(OSError, urllib.error.URLError):
-            urllib.request.urlopen(f"{address}/health", timeout=5).close()
-            if f"{address}/" in log.read_text():
-                return
-    sys.exit(f"the demo did not get to its end in {PATIENCE} s:\n{log.read_text()[-2000:]}")
-
-
-def signed_in(browser: Browser, address: str, width: int = 1440, height: int = 900, scheme: Scheme = "light") -> Page:
-    """A page of the demo's own user."""
-    dark = "dark" if scheme == "dark" else "light"
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=dark, reduced_motion="reduce"
-    )
+def signed_in(browser: Browser, base: str, *, width: int, theme: str, height: int = 900) -> Page:
+    """A page of a demo user who has chosen a theme."""
+    context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+    context.add_cookies([{"name": "theme", "value": theme, "url": base}])
     page = context.new_page()
-    page.goto(f"{address}/sign-in")
-    page.locator("form[action='/sign-in/demo'] button").first.click()
-    page.wait_for_url(f"{address}/")
+    page.goto(f"{base}/sign-in")
+    page.get_by_role("button", name="Go on as").click()
     return page
 
 
-def first(page: Page, where: str, prefix: str, address: str) -> str | None:
-    """The first link below a page that leads to a place of this kind."""
-    page.goto(f"{address}{where}")
-    links = page.locator(f"a[href^='{prefix}']")
-    return links.first.get_attribute("href") if links.count() else None
-
-
-def places(page: Page, address: str) -> dict[str, str]:
-    """One example of each kind of page, by the name of its picture."""
-    found: dict[str, str | None] = {"today": "/"}
-    found["claim"] = first(page, "/worklists/denied", "/claims/", address) or first(
-        page, "/worklists", "/claims/", address
+def contact_sheet(browser: Browser) -> int:
+    """Every page, in both themes and both widths."""
+    shutil.rmtree(SHEET, ignore_errors=True)
+    SHEET.mkdir(parents=True)
+    example = Example()
+    settings = FaceSettings(organization="Example Clinic", demo=True, now=lambda: NOW)
+    names = []
+    with served(create_app(example, example, settings)) as base:
+        for theme in THEMES:
+            for width in WIDTHS:
+                page = signed_in(browser, base, width=width, theme=theme)
+                for name, path in PAGES.items():
+                    page.goto(base + path)
+                    names.append(f"{name}-{theme}-{width}.png")
+                    page.screenshot(path=SHEET / names[-1], full_page=width < 1000 or name == "gallery")
+                page.context.close()
+    rows = "\n".join(
+        f'<figure><img src="{n}" width="700" loading="lazy"><figcaption>{n}</figcaption></figure>' for n in names
     )
-    found["remittance"] = first(page, "/quarantine", "/quarantine/", address) or first(
-        page, "/remittances", "/remittances/", address
-    )
-    found["visit"] = first(page, "/visits", "/visit/", address)
-    found["worklist"] = first(page, "/worklists", "/worklists/", address)
-    found["paid-remittance"] = first(page, "/remittances", "/remittances/", address)
-    found["patient"] = first(page, "/patients", "/patients/", address)
-    found["sent"] = first(page, "/sent", "/sent/", address)
-    found |= {
-        name: f"/{name}"
-        for name in ("worklists", "remittances", "quarantine", "patients", "visits", "books", "find", "gallery")
-    }
-    found["rejected"] = first(page, "/worklists/rejected", "/claims/", address)
-    found["held"] = first(page, "/worklists/held", "/claims/", address)
-    return {name: path for name, path in found.items() if path}
+    (SHEET / "index.html").write_text(f"<!doctype html><title>Contact sheet</title>{rows}", encoding="utf-8")
+    return len(names)
 
 
-def readme(browser: Browser, address: str) -> None:
-    """The four pictures of the README."""
-    page = signed_in(browser, address)
-    where = places(page, address)
+def readme_pictures(browser: Browser) -> list[str]:
+    """What the README shows, from the store that the demo left."""
+    from fhir_billing.domain.lifecycle import State
+    from fhir_billing.settings import Settings
+    from fhir_billing.wiring import wire
+    from smart_app.mount import mount
+
+    wiring = wire(Settings(demo=True, redis_url=""))
+    app = FastAPI()
+    mount(app, wiring, lambda: None)
+    views = wiring.views
+    listed = views.claims()
+    by_state = {state: [row for row in listed if row.state is state] for state in State}
+    decided = [*by_state[State.DENIED], *by_state[State.PAID], *by_state[State.CLOSED], *listed]
+    waiting = [*(r for r in by_state[State.HELD] if r.owner == "clinician"), *by_state[State.PAID], *listed]
+    paths = {"today": "/", "worklist": "/worklists/all"}
+    if decided:
+        paths["claim"] = f"/claims/{decided[0].number}"
+    if remittances := views.remittances():
+        odd = next((r for r in remittances if r.status == "quarantined"), remittances[0])
+        paths["remittance"] = f"/remittances/{odd.number}"
     PICTURES.mkdir(parents=True, exist_ok=True)
-    for name in ("today", "claim", "remittance", "visit"):
-        take(page, address + where[name], PICTURES / f"{name}.png")
-
-
-def sweep(browser: Browser, address: str, folder: Path) -> None:
-    """Every kind of page in two widths and two schemes, whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for width, height in ((1440, 900), (800, 1000)):
-        for scheme in get_args(Scheme):
-            page = signed_in(browser, address, width, height, scheme)
-            for name, path in places(page, address).items():
-                take(page, address + path, folder / f"{name}-{width}-{scheme}.png", whole=True)
-            page.context.close()
-
-
-def take(page: Page, address: str, path: Path, *, whole: bool = False) -> None:
-    """One picture, when the fonts are there."""
-    page.goto(address)
-    page.evaluate("document.fonts.ready")
-    page.screenshot(path=path, full_page=whole, animations="disabled")
-    print(path)
+    with served(app) as base:
+        page = signed_in(browser, base, width=1440, theme="light")
+        for name, path in paths.items():
+            page.goto(base + path)
+            page.screenshot(path=PICTURES / f"{name}.png")
+        if waiting:
+            narrow = signed_in(browser, base, width=800, theme="dark", height=700)
+            narrow.goto(f"{base}/visit/{waiting[0].encounter.rpartition('/')[2]}")
+            narrow.screenshot(path=PICTURES / "clinician.png")
+    print(f"screenshots: taken {datetime.now(UTC):%Y-%m-%d}", file=sys.stderr)
+    return [*paths, *(["clinician"] if waiting else [])]
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
