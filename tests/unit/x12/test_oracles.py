@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-import pyx12.params
-from pyx12.x12n_document import x12n_document
-from x12sdk.io import X12ModelReader
 
 from fhir_billing.domain.acknowledgment import ClaimStatus, SetAcknowledgment, StatusCode, SyntaxFault
 from fhir_billing.domain.claim import Accident, Diagnosis, Drug, Frequency
@@ -29,6 +23,7 @@ from fhir_billing.domain.examples import (
 )
 from fhir_billing.x12 import write_acks
 from fhir_billing.x12.write_837 import Controls
+from tests.unit.x12.oracles import models, pyx12_says
 from tests.unit.x12.samples import AT, THEIRS, TO_US, a_remittance, a_secondary, sent, submission, written
 
 FULL = a_claim(
@@ -46,21 +41,6 @@ FULL = a_claim(
 CHILD = a_claim(
     id="C-CHILD", insurance=(an_insurance(relationship="19", subscriber=a_person(given="Eva")),), patient=a_person(birth_date=date(2020, 2, 29))
 )  # fmt: skip
-
-
-def pyx12_says(data: bytes) -> bool:
-    logging.disable(logging.CRITICAL)
-    try:
-        return bool(x12n_document(pyx12.params.params(), io.StringIO(data.decode()), io.StringIO(), None))
-    finally:
-        logging.disable(logging.NOTSET)
-
-
-def models(data: bytes, folder: Path) -> Iterator[object]:
-    path = folder / "one.x12"
-    path.write_bytes(data)
-    with X12ModelReader(str(path)) as reader:
-        yield from reader.models()
 
 
 BILLS = {
