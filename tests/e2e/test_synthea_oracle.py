@@ -29,6 +29,11 @@ SETS = {
     "synthea-2020-05": "2450 read = 161 ready + 1702 held (no-diagnosis 1565, zip-missing 137) + 587 self-pay + 0 not billable",
     "synthea-2019-05": "6423 read = 1393 ready + 4920 held (no-diagnosis 4873, zip-missing 47) + 110 self-pay + 0 not billable",
 }
+CORPUS = {
+    "synthea-2020-05": "8 read = 4 ready + 4 held (no-diagnosis 4) + 0 self-pay + 0 not billable",
+    "synthea-2020-05-inpatient": "78 read = 4 ready + 9 held (no-diagnosis 9) + 65 self-pay + 0 not billable",
+    "synthea-2024-11": "5 read = 2 ready + 3 held (no-diagnosis 3) + 0 self-pay + 0 not billable",
+}
 BILLING = {
     "http://www.ama-assn.org/go/cpt", "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets", "http://hl7.org/fhir/sid/icd-10-cm",
     "https://www.nubc.org/CodeSystem/RevenueCodes",
@@ -101,11 +106,21 @@ def facility_ids(folder: Path) -> dict[str, str]:
 def test_what_we_draft_is_what_synthea_billed(
     name: str, shared: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    folder = shared / "data" / "fhir" / name
+    compare(shared / "data" / "fhir" / name, SETS[name], tmp_path, capfdbinary)
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_the_charts_in_the_repository_agree_too(
+    name: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    compare(Path(__file__).parents[1] / "corpus" / "fhir" / name, CORPUS[name], tmp_path, capfdbinary)
+
+
+def compare(folder: Path, last_line: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     findings = tmp_path / "findings.ndjson"
     assert main(["draft", str(folder), "--site", "synthea", "--findings", str(findings)]) == 0
     out, err = capfdbinary.readouterr()
-    assert err.decode().strip().splitlines()[-1] == SETS[name]
+    assert err.decode().strip().splitlines()[-1] == last_line
 
     wanted, payers = expected(folder)
     known_as = facility_ids(folder)
