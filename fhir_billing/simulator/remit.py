@@ -70,28 +70,28 @@ def _lane(outcome: Outcome) -> str:
 
 
 def _rows(outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, Payment]]:
-    """Each payment; one claim of the file pays for a take-back in the same file, if it is large enough."""
+    """Each payment. A take-back in the same file is told beside the file's last claims that pay for it."""
     moved: dict[int, tuple[str, timedelta]] = {}
     for outcome in outcomes:
         back = outcome.verdict.take_back
         if back is not None and back.same_file:
-            fits = [
-                other
-                for other in outcomes
-                if other is not outcome
-                and id(other) not in moved
-                and other.verdict.take_back is None
-                and _same_hands(other, outcome)
-                and len(other.verdict.payments) == 1
-                and not other.verdict.payments[0].lane
-                and other.verdict.payments[0].payment.paid + back.reversal.paid >= 0
-            ]
-            if fits:
-                moved[id(fits[-1])] = (_lane(outcome), back.after)
+            lacking = -back.reversal.paid
+            for other in reversed(outcomes):
+                if lacking > 0 and id(other) not in moved and _may_pay_for(other, outcome):
+                    moved[id(other)] = (_lane(outcome), back.after)
+                    lacking -= other.verdict.payments[0].payment.paid
     for outcome in outcomes:
         for payment in outcome.verdict.payments:
             lane, after = moved.get(id(outcome), (payment.lane, payment.after))
             yield outcome, replace(payment, lane=lane, after=after)
+
+
+def _may_pay_for(other: Outcome, outcome: Outcome) -> bool:
+    """Paid once and plainly, by the same payer to the same payee."""
+    if other is outcome or other.verdict.take_back is not None or len(other.verdict.payments) != 1:
+        return False
+    (one,) = other.verdict.payments
+    return not one.lane and one.payment.paid > 0 and _same_hands(other, outcome)
 
 
 def _same_hands(one: Outcome, other: Outcome) -> bool:
