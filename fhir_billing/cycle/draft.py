@@ -59,7 +59,11 @@ class DraftedVisit:
     @property
     def is_ready(self) -> bool:
         """Every claim of the visit may leave."""
-        return bool(self.claims) and all(claim.is_ready for claim in self.claims) and not any(f.is_blocking for f in self.findings)
+        return (
+            bool(self.claims)
+            and all(claim.is_ready for claim in self.claims)
+            and not any(f.is_blocking for f in self.findings)
+        )
 
 
 def draft_and_scrub(
@@ -73,7 +77,13 @@ def draft_and_scrub(
 
 
 def drafted(
-    chart: Chart, encounter: Resource, site: Site, *, earlier: Sequence[Claim] = (), today: date | None = None, trace: bool = False
+    chart: Chart,
+    encounter: Resource,
+    site: Site,
+    *,
+    earlier: Sequence[Claim] = (),
+    today: date | None = None,
+    trace: bool = False,
 ) -> DraftedVisit:
     """Draft and scrub one finished visit of a chart. `today` is the visit's last day when nothing else is said."""
     draft = draft_visit(chart, encounter, site, today, trace=trace)
@@ -112,7 +122,10 @@ def _visit(draft: VisitDraft, claims: tuple[DraftedClaim, ...]) -> DraftedVisit:
 def edit_findings(claim: Claim, site: Site, *, today: date, earlier: Sequence[Claim] = ()) -> list[Finding]:
     """What the claim edits say of one claim."""
     context = Context(
-        today=today, payer=site.payer(claim.payer.id if claim.insurance else ""), earlier=tuple(earlier), icd10_valid=site.icd10_valid
+        today=today,
+        payer=site.payer(claim.payer.id if claim.insurance else ""),
+        earlier=tuple(earlier),
+        icd10_valid=site.icd10_valid,
     )
     return scrub(claim, settled(context, site.edits))
 

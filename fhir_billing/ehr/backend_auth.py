@@ -15,6 +15,7 @@ import httpx2
 from authlib.oauth2.rfc7523 import private_key_jwt_sign
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from joserfc.jwk import ECKey, RSAKey
 
 from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, ScopeMissing, SecretMissing
 
@@ -97,9 +98,10 @@ class BackendToken:
             raise SecretMissing(
                 "the private key for the EHR is neither RSA nor EC", fix="make one with openssl genrsa 3072"
             )
+        jwk = RSAKey.import_key(pem) if alg == "RS384" else ECKey.import_key(pem)
         header = {"alg": alg, **({"kid": self._credentials.key_id} if self._credentials.key_id else {})}
         signed = private_key_jwt_sign(
-            pem.decode(),
+            jwk,
             client_id=self._credentials.client_id,
             token_endpoint=self._url,
             alg=alg,

@@ -123,6 +123,12 @@ def doorbells(connection: Connection, bodies: Bodies, now: datetime) -> list[Mes
     return messages(connection, bodies, picked().where(*waits, ripe).order_by(inbox.c.id))
 
 
+def doorbells_by(connection: Connection, bodies: Bodies, channel: str) -> list[Message]:
+    """All doorbells of one channel, oldest first."""
+    of_channel = (inbox.c.kind == Kind.DOORBELL, inbox.c.channel == channel)
+    return messages(connection, bodies, picked().where(*of_channel).order_by(inbox.c.id))
+
+
 def doorbell_done(connection: Connection, message_id: int, say: str) -> None:
     """Answered."""
     _change(connection, message_id, outcome=Outcome.DONE, say=say, attempts=inbox.c.attempts + 1, retry_at=None)

@@ -82,6 +82,11 @@ class SqlStore:
         with self.reading() as connection:
             return inbox.doorbells(connection, self._bodies, now)
 
+    def doorbells_by(self, channel: str) -> list[Message]:
+        """Every doorbell that came by a channel, worked or not."""
+        with self.reading() as connection:
+            return inbox.doorbells_by(connection, self._bodies, channel)
+
     def doorbell_done(self, message_id: int, say: str) -> None:
         """Answered."""
         with writing(self._engine) as connection:

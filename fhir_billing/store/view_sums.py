@@ -45,6 +45,12 @@ def _by_patient(connection: Connection) -> dict[str, int]:
     return {party: int(amount) for party, amount in connection.execute(which)}
 
 
+def called(connection: Connection, name: str) -> str:
+    """A payer's name as the charts write it: X12 knows capitals only."""
+    which = select(claim.c.payer_name).where(func.upper(claim.c.payer_name) == name.upper()).limit(1)
+    return connection.execute(which).scalar() or name
+
+
 def visits(connection: Connection) -> dict[str, Tally]:
     """Finished visits by outcome."""
     which = (

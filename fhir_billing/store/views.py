@@ -257,7 +257,7 @@ class SqlViews:
         return RemittanceRow(
             number=row.number,
             payer=row.payer,
-            payer_name=row.payer_name or row.payer,
+            payer_name=sums.called(connection, row.payer_name) or row.payer,
             trace=row.trace,
             paid=row.paid,
             paid_on=row.paid_on,
