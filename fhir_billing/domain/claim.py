@@ -23,9 +23,12 @@ class ClaimKind(StrEnum):
 
 
 class Frequency(StrEnum):
-    """CLM05-3: 1 original, 7 replaces the whole claim, 8 voids it."""
+    """CLM05-3: 1 original, 7 replaces the whole claim, 8 voids it; 2 to 4 bill a stay in parts (hospitals only)."""
 
     ORIGINAL = "1"
+    FIRST_PART = "2"
+    NEXT_PART = "3"
+    LAST_PART = "4"
     REPLACEMENT = "7"
     VOID = "8"
 

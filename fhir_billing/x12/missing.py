@@ -17,6 +17,7 @@ from fhir_billing.x12.elements import clean
 
 _CODE = re.compile(r"[A-Z0-9]{1,30}")
 _CLAIM_ID = re.compile(r"[A-Z0-9-]{1,20}")
+_PARTS = frozenset({Frequency.FIRST_PART, Frequency.NEXT_PART, Frequency.LAST_PART})
 _PO_BOX = re.compile(r"\bP\.?\s*O\.?\s*BOX\b", re.IGNORECASE)
 _PO_BOX_AT = "Claim.provider.address"
 
@@ -103,6 +104,8 @@ def _head(claim: Claim) -> Iterator[Finding]:
             "icn-missing", "a replacement or void needs the payer's number of the claim it replaces", "Claim.related",
             "take it from the 277CA or 835",
         )  # fmt: skip
+    if claim.frequency in _PARTS and claim.kind is ClaimKind.PROFESSIONAL:
+        yield _lacks("frequency", "only a hospital bills a stay in parts", "Claim.related", "bill the visit as a whole")
     if not claim.place:
         yield _lacks(
             "place-missing", "the place of service is not known", "Claim.item.location", "set the location's type"
