@@ -111,7 +111,7 @@ class LoopbackChannel:
         ]
         for path in sorted(bills, key=lambda path: (path.stat().st_mtime_ns, path.name)):
             body = path.read_bytes()
-            at = _moment(path)
+            at = _moment(path).replace(second=0, microsecond=0)  # X12 knows no seconds
             answers, state = answer(body, self.scenario, at, memory.state)
             told = Told(
                 sha256=hashlib.sha256(body).hexdigest(),
