@@ -101,6 +101,7 @@ def _templates(settings: FaceSettings) -> jinja2.Environment:
         col=words.column,
         initials=words.initials,
         reason=words.reason,
+        sentence=words.sentence,
         pretty=words.mappings,
     )
     environment.globals.update(

@@ -220,4 +220,6 @@ def message_name(message: MessageRow | None, number: int) -> str:
     """What a link to a message says: a file's own name, or what kind of message it is."""
     if message is None:
         return f"message {number}"
-    return message.name if message.kind == "file" and message.name else MESSAGES.get(message.kind, ("", message.kind))[1]
+    return (
+        message.name if message.kind == "file" and message.name else MESSAGES.get(message.kind, ("", message.kind))[1]
+    )

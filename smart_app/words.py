@@ -84,6 +84,15 @@ def reason(code: str) -> str:
     return REASONS.get(code, "Reason")
 
 
+def sentence(text: str) -> str:
+    """A sentence begins with a capital and ends with a full stop where it is followed by another.
+
+    >>> sentence("file: it is off")
+    'File: it is off'
+    """
+    return text[:1].upper() + text[1:]
+
+
 def initials(name: str) -> str:
     """Two letters for a round badge."""
     parts = [part for part in name.replace(",", " ").split() if part]

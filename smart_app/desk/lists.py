@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -208,9 +209,13 @@ def grouped(rows: Iterable[ClaimRow], by: str) -> list[Group]:
     return [_group(key, found, by) for key, found in groups.items()]
 
 
+_VARIES = re.compile(r" ?\$[\d,.]*\d|\b\d+(?= days?\b)")
+"""Amounts and days differ from claim to claim and are no reason of their own."""
+
+
 def _key(row: ClaimRow, by: str) -> str:
     if by == "reason":
-        return row.finding.key if row.finding else ""
+        return f"{row.finding.key}|{_VARIES.sub('', row.finding.say)}" if row.finding else ""
     return {"payer": row.payer, "owner": row.owner}.get(by, "")
 
 
@@ -219,20 +224,7 @@ def _group(key: str, rows: list[ClaimRow], by: str) -> Group:
         return Group(key=key, title=rows[0].payer_name or "No payer", code=key, rows=tuple(rows))
     if by == "owner":
         return Group(key=key, title=OWNERS.get(key, key), code="", rows=tuple(rows))
-    said = [row.finding.say for row in rows if row.finding]
-    return Group(key=key, title=_common(said) or "No reason given", code=key, rows=tuple(rows))
-
-
-def _common(said: list[str]) -> str:
-    """The sentence that all share, or the first one's head when they differ in names and numbers."""
-    if not said:
-        return ""
-    if len(set(said)) == 1:
-        return said[0]
-    words = [s.split() for s in said]
-    shared = []
-    for column in zip(*words, strict=False):
-        if len(set(column)) > 1:
-            break
-        shared.append(column[0])
-    return " ".join(shared).rstrip(" ,:;") if len(shared) > 2 else said[0]
+    said = {row.finding.say for row in rows if row.finding}
+    code, _, common = key.partition("|")
+    title = next(iter(said)) if len(said) == 1 else common
+    return Group(key=key, title=title or "No reason given", code=code, rows=tuple(rows))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
@@ -16,7 +16,7 @@ from fhir_billing.domain.money import Money
 from smart_app.desk.lists import grouped
 from smart_app.face import Face, Who
 from smart_app.look import MESSAGES, STATES
-from smart_app.words import many
+from smart_app.words import many, sentence
 
 SOON: Final = 7
 TABS: Final = (
@@ -105,9 +105,9 @@ def things_to_do(facts: Today, today: date) -> list[Thing]:
                 icon="shield-alert",
                 tone="red",
                 title=f"{message.name or MESSAGES.get(message.kind, ('', message.kind))[1]} was not worked",
-                detail=(first.say if first else message.say)[:140],
+                detail=sentence(first.say if first else message.say)[:140],
                 stake=None,
-                due=_day(message.at) + timedelta(days=5),
+                due=None,
                 owner="biller",
                 href=f"/quarantine/{message.id}",
                 button="See what broke",
@@ -133,8 +133,9 @@ def things_to_do(facts: Today, today: date) -> list[Thing]:
     return sorted(things, key=lambda thing: (thing.rank(today), thing.title))
 
 
-def _day(when: datetime) -> date:
-    return when.date()
+def _inside(sentence: str) -> str:
+    """A sentence inside another: it begins small, unless it begins with a name or a code."""
+    return sentence if sentence[1:2].isupper() or sentence[:1].isdigit() else sentence[:1].lower() + sentence[1:]
 
 
 def _in_state(facts: Today, state: State) -> list[Thing]:
@@ -151,9 +152,9 @@ def _thing(rows: tuple[ClaimRow, ...], says: str, key: str, state: State, owner:
     says = says.rstrip(".")
     titles = {
         State.HELD: says if count == 1 else f"{says} ({many(count, 'claim')})",
-        State.REJECTED: f"Fix {many(count, 'claim')} and send again: {says[:1].lower()}{says[1:]}",
-        State.QUERIED: f"Answer {one.payer_name}: {says[:1].lower()}{says[1:]}",
-        State.DENIED: f"Correct, appeal or give up: {says[:1].lower()}{says[1:]}",
+        State.REJECTED: f"Fix {many(count, 'claim')} and send again: {_inside(says)}",
+        State.QUERIED: f"Answer {one.payer_name}: {_inside(says)}",
+        State.DENIED: f"Correct, appeal or give up: {_inside(says)}",
     }
     payers = ", ".join(dict.fromkeys(row.payer_name for row in rows if row.payer_name))
     fix = one.finding.fix if one.finding else ""
@@ -165,7 +166,7 @@ def _thing(rows: tuple[ClaimRow, ...], says: str, key: str, state: State, owner:
         icon=icon,
         tone=tone,
         title=titles[state],
-        detail=" · ".join(part for part in (payers, state.value, f"{fix[:1].lower()}{fix[1:]}".rstrip(".")) if part),
+        detail=" · ".join(part for part in (payers, state.value, _inside(fix).rstrip(".")) if part),
         stake=worth,
         due=min((row.due for row in rows if row.due), default=None),
         owner=owner,
