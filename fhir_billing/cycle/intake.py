@@ -97,7 +97,9 @@ def _claims(turn: Turn, drafted: DraftedVisit) -> bool:
         before = known.pop(claim.number, None)
         if before is None:
             _new(turn, drafted, claim)
-        elif dumps(claim.resource) != before.resource:
+            continue
+        claim.resource["created"] = loads(before.resource).get("created")  # a fact of the first build
+        if dumps(claim.resource) != before.resource:
             late = not _again(turn, before, drafted, claim) or late
     for number, before in known.items():
         if before.state in STILL_OURS and number.startswith(drafted.number) and not before.replaces:
