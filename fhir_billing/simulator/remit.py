@@ -8,9 +8,10 @@ Spec: 005010X221A1: BPR02 = ΣCLP04 − ΣPLB; PLB FB moves a balance, L6 is int
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 
 from fhir_billing.domain.claim import Party
 from fhir_billing.domain.remittance import ClaimPayment, ProviderAdjustment, Remittance
@@ -134,15 +135,17 @@ def _written(desk: Desk, check: _Check) -> Iterator[Answer]:
         payer_address=face.address,
         test=submission.is_test,
     )
-    said = "\n".join(why)
-    yield Answer(name=file_name(face.id, "835", controls), body=body, after=check.after, why=said)
-    if manner.twice:
-        again = file_name(face.id, "835", controls, "-again")
-        yield Answer(name=again, body=body, after=check.after, why=f"the same bytes again\n{said}")
-        broken = file_name(face.id, "835", controls, "-other-line-breaks")
-        yield Answer(
-            name=broken, body=body.replace(b"\n", b"\r\n"), after=check.after, why=f"other line breaks\n{said}"
-        )
+    name = partial(file_name, face.id, "835", controls)
+    yield from _handed_over(name, body, check.after, "\n".join(why), twice=manner.twice)
+
+
+def _handed_over(name: Callable[..., str], body: bytes, after: timedelta, why: str, *, twice: bool) -> Iterator[Answer]:
+    """One file; or the same under two names, and once more with other line breaks."""
+    yield Answer(name=name(), body=body, after=after, why=why)
+    if twice:
+        yield Answer(name=name("-again"), body=body, after=after, why=f"the same bytes again\n{why}")
+        broken = body.replace(b"\n", b"\r\n")
+        yield Answer(name=name("-other-line-breaks"), body=broken, after=after, why=f"other line breaks\n{why}")
 
 
 def _fall_due(desk: Desk, check: _Check) -> list[DueBack]:
