@@ -52,7 +52,8 @@ def _claims_of(turn: Turn, acknowledgment: Acknowledgment) -> list[tuple[ClaimRe
             (number, e)
             for e in envelopes
             for control, numbers in e.sets.items()
-            if control.lstrip("0") == acknowledgment.set_control.lstrip("0")
+            if not acknowledgment.set_control  # a 999 without AK2 speaks of the whole group
+            or control.lstrip("0") == acknowledgment.set_control.lstrip("0")
             for number in numbers
         ]
     found = ((turn.book.claim(number), envelope) for number, envelope in pairs)

@@ -62,3 +62,9 @@ def many_visits(count: int, name: str = "ada") -> list[tuple[str, list[Resource]
         copied: list[Resource] = loads(text.encode())
         visits.append((encounter_of(copied), [*shared, *copied]))
     return visits
+
+
+def entries(name: str) -> list[Resource]:
+    """The entries of one file, as a batch takes them."""
+    found: list[Resource] = loads(_bundle(f"{name}.json"))["entry"]
+    return found
