@@ -102,6 +102,8 @@ def _templates(settings: FaceSettings) -> jinja2.Environment:
         initials=words.initials,
         reason=words.reason,
         sentence=words.sentence,
+        in_words=words.in_words,
+        visit=words.visit,
         pretty=words.mappings,
     )
     environment.globals.update(

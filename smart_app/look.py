@@ -191,6 +191,76 @@ PATIENT_REASONS: Final[dict[str, tuple[str, str]]] = {
     "3": ("Your copay", "A fixed amount for each visit, set by your plan."),
 }
 
+STATUS: Final[dict[str, str]] = {
+    "21": "something is missing or not valid",
+    "33": "the member id is not known",
+    "54": "it was sent before",
+    "97": "the patient's coverage is not found",
+    "116": "it was sent to the wrong payer",
+    "126": "the address is not accepted",
+    "129": "the tax id is not accepted",
+    "145": "the specialty code is not accepted",
+    "164": "the member id is not accepted",
+    "187": "the date of service is not accepted",
+    "255": "a diagnosis code is not accepted",
+    "454": "a procedure code is not accepted",
+    "500": "the ZIP code is not accepted",
+    "562": "the NPI is not known",
+}
+"""Our own words for what a 277CA most often says; the code always stands beside them."""
+
+WHOM: Final[dict[str, str]] = {
+    "85": "the billing provider",
+    "82": "the rendering provider",
+    "77": "the place of service",
+    "IL": "the subscriber",
+    "QC": "the patient",
+    "PR": "the payer",
+}
+
+VISITS: Final[dict[str, str]] = {
+    "office": "Office visit",
+    "emergency": "Emergency visit",
+    "telehealth": "Video visit",
+    "video": "Video visit",
+    "phone": "Phone visit",
+    "inpatient": "Hospital stay",
+    "home": "Visit at home",
+    "observation": "Observation",
+}
+
+_SERVICES: Final = (
+    ("36415", "36416", "Blood draw"),
+    ("99202", "99215", "Office visit"),
+    ("99221", "99239", "Hospital visit"),
+    ("99281", "99285", "Emergency visit"),
+    ("99381", "99397", "Check-up"),
+    ("90460", "90474", "Giving a vaccine"),
+    ("90476", "90759", "Vaccine"),
+    ("90785", "90899", "Therapy"),
+    ("92002", "92499", "Eye care"),
+    ("93000", "93799", "Heart test"),
+    ("97001", "97799", "Physical therapy"),
+    ("00100", "01999", "Anesthesia"),
+    ("10004", "69990", "Procedure"),
+    ("70010", "79999", "Imaging"),
+    ("80047", "89398", "Laboratory test"),
+)
+
+
+def service_words(code: str) -> str:
+    """What kind of service a billing code is, in our own words; the published descriptions are licensed.
+
+    >>> service_words("70551"), service_words("J3301"), service_words("0360")
+    ('Imaging', 'Drug or supply', 'Hospital charge')
+    """
+    if len(code) == 4 and code.isdigit():
+        return "Hospital charge"
+    if code[:1].isalpha():
+        return "Drug or supply" if code[:1] in "AEJLQ" else "Service"
+    return next((words for first, last, words in _SERVICES if first <= code <= last), "Service" if code else "")
+
+
 MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "visit": ("stethoscope", "Visit as read from the EHR"),
     "file": ("inbox", "File from a payer"),

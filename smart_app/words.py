@@ -14,7 +14,7 @@ from datetime import date, datetime, tzinfo
 from typing import Any
 
 from fhir_billing.domain.money import Money, spoken
-from smart_app.look import REASONS
+from smart_app.look import REASONS, STATUS, VISITS, WHOM
 
 spoken_money = spoken
 
@@ -91,6 +91,35 @@ def sentence(text: str) -> str:
     'File: it is off'
     """
     return text[:1].upper() + text[1:]
+
+
+_CARC = re.compile(r"\b(?:CO|PR|OA|PI|CR)-([0-9A-Z]+)\b")
+_STC = re.compile(r"\(277(?:CA)? [A-Z]\d+:(\w+)(?::(\w+))?\)")
+
+
+def in_words(text: str) -> str:
+    """A payer's codes get our words in front of them; the codes stay.
+
+    >>> in_words("The payer denied $220.00: CO-27")
+    'The payer denied $220.00: coverage had ended CO-27'
+    >>> in_words("EXHUB rejected it (277CA A7:562:85)")
+    'EXHUB rejected it: the NPI is not known, the billing provider (277CA A7:562:85)'
+    """
+
+    def carc(match: re.Match[str]) -> str:
+        known = REASONS.get(match[1])
+        return f"{known[:1].lower()}{known[1:]} {match[0]}" if known else match[0]
+
+    def stc(match: re.Match[str]) -> str:
+        known, whom = STATUS.get(match[1]), WHOM.get(match[2] or "")
+        return f": {known}{', ' + whom if whom else ''} {match[0]}" if known else f" {match[0]}"
+
+    return _STC.sub(stc, _CARC.sub(carc, text)).replace(" :", ":").replace("  ", " ")
+
+
+def visit(what: str) -> str:
+    """What kind of visit it was."""
+    return VISITS.get(what.lower(), sentence(what))
 
 
 def initials(name: str) -> str:

@@ -88,7 +88,7 @@ def bill_of(page: VisitPage) -> Bill:
         "Paid": "You need not do anything.",
         "Denied": "Billing corrects or appeals it. You are asked only when the chart is needed.",
     }
-    known = all(claim.row.state in DECIDED for claim in page.claims)
+    known = all(c.row.state in DECIDED and not c.sums.disputed and not c.sums.payer_owes for c in page.claims)
     owes = sum(claim.sums.patient_owes for claim in page.claims) if known else None
     return Bill(word=word, headline=headlines[word], foot=feet[word], missing=mine, others=others, owes=owes)
 

@@ -12,6 +12,7 @@ from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.errors import BillingError, ClaimNotFound, NotThere
 from smart_app.desk.acts import acts_for, facts_of, fix_for
 from smart_app.face import Face, Posted, Who, back
+from smart_app.look import service_words
 from smart_app.words import own_set
 
 KINDS = ("release", "hold", "withdraw", "correct", "pay", "give-up", "appeal", "answer", "other-coverage", "note")
@@ -181,7 +182,16 @@ def services(claim: ClaimPage) -> list[dict[str, Any]]:
             answer = answers[position]
         code = "-".join(c for c in (line.procedure or line.revenue_code, *line.modifiers) if c)
         letters = " ".join(chr(64 + p) for p in line.pointers if 0 < p < 27)
-        rows.append({"line": line, "code": code, "text": texts.get(line.number, ""), "why": letters, "answer": answer})
+        rows.append(
+            {
+                "line": line,
+                "code": code,
+                "text": texts.get(line.number, ""),
+                "kind": service_words(line.procedure or line.revenue_code),
+                "why": letters,
+                "answer": answer,
+            }
+        )
     return rows
 
 
@@ -198,5 +208,8 @@ def texts_of_diagnoses(claim: ClaimPage) -> dict[int, str]:
     for entry in claim.resource.get("diagnosis", []):
         concept = entry.get("diagnosisCodeableConcept", {})
         shown = [str(c["display"]) for c in concept.get("coding", []) if c.get("display")]
-        found[int(entry.get("sequence", 0))] = str(concept.get("text") or (shown[-1] if shown else ""))
+        codes = [str(c["code"]) for c in concept.get("coding", []) if c.get("code")]
+        found[int(entry.get("sequence", 0))] = str(
+            concept.get("text") or (shown[-1] if shown else "") or next(iter(codes), "")
+        )
     return found

@@ -16,7 +16,7 @@ from fhir_billing.domain.money import Money
 from smart_app.desk.lists import grouped
 from smart_app.face import Face, Who
 from smart_app.look import MESSAGES, STATES
-from smart_app.words import many, sentence
+from smart_app.words import in_words, many, sentence
 
 SOON: Final = 7
 TABS: Final = (
@@ -149,12 +149,14 @@ def _in_state(facts: Today, state: State) -> list[Thing]:
 
 def _thing(rows: tuple[ClaimRow, ...], says: str, key: str, state: State, owner: str, icon: str, tone: str) -> Thing:
     one, count = rows[0], len(rows)
-    says = says.rstrip(".")
+    says = in_words(says.rstrip("."))
+    if key == "denied":
+        says = sentence(says.rpartition(": ")[2])
     titles = {
-        State.HELD: says if count == 1 else f"{says} ({many(count, 'claim')})",
-        State.REJECTED: f"Fix {many(count, 'claim')} and send again: {_inside(says)}",
+        State.HELD: says,
+        State.REJECTED: f"Fix and send again: {_inside(says)}",
         State.QUERIED: f"Answer {one.payer_name}: {_inside(says)}",
-        State.DENIED: f"Correct, appeal or give up: {_inside(says)}",
+        State.DENIED: says,
     }
     payers = ", ".join(dict.fromkeys(row.payer_name for row in rows if row.payer_name))
     fix = one.finding.fix if one.finding else ""
@@ -165,7 +167,7 @@ def _thing(rows: tuple[ClaimRow, ...], says: str, key: str, state: State, owner:
     return Thing(
         icon=icon,
         tone=tone,
-        title=titles[state],
+        title=titles[state] if count == 1 else f"{titles[state]} ({many(count, 'claim')})",
         detail=" · ".join(part for part in (payers, state.value, _inside(fix).rstrip(".")) if part),
         stake=worth,
         due=min((row.due for row in rows if row.due), default=None),

@@ -91,5 +91,5 @@ def test_every_icon_that_a_page_uses_is_in_the_list() -> None:
     from smart_app import look
 
     used |= {state.icon for state in look.STATES.values()}
-    used |= {row[0] for table in (look.CLINICIAN, look.MESSAGES, look.TOLD, look.REMITTANCES) for row in table.values()}  # type: ignore[attr-defined]
+    used |= {row[0] for table in (look.CLINICIAN, look.MESSAGES, look.TOLD, look.REMITTANCES) for row in table.values()}
     assert used <= listed, used - listed

@@ -110,7 +110,7 @@ def test_every_look_at_a_chart_is_written_down(desk: Desk) -> None:
 
 def test_today_says_what_to_do_for_whom_and_by_when(desk: Desk) -> None:
     page = words(desk.read("/"))
-    assert "Fix 3 claims and send again" in page
+    assert "Fix and send again: the payer does not know this member id (3 claims)" in page
     assert "4 days" in page
     assert "Ask Example Harbor HMO about 1 claim it never answered" in page
     assert "The chart holds no diagnosis for this visit (2 claims)" in words(desk.read("/?owner=clinician"))
