@@ -248,14 +248,33 @@ _SERVICES: Final = (
 )
 
 
+_REVENUE: Final = {
+    "011": "Room and care",
+    "012": "Room and care",
+    "020": "Intensive care",
+    "025": "Medicines",
+    "026": "Infusion",
+    "027": "Supplies",
+    "030": "Laboratory tests",
+    "032": "Imaging",
+    "035": "Imaging",
+    "036": "Surgery",
+    "037": "Anesthesia",
+    "045": "Emergency room",
+    "051": "Clinic visit",
+    "063": "Medicines",
+    "071": "Recovery after surgery",
+}
+
+
 def service_words(code: str) -> str:
     """What kind of service a billing code is, in our own words; the published descriptions are licensed.
 
     >>> service_words("70551"), service_words("J3301"), service_words("0360")
-    ('Imaging', 'Drug or supply', 'Hospital charge')
+    ('Imaging', 'Drug or supply', 'Surgery')
     """
     if len(code) == 4 and code.isdigit():
-        return "Hospital charge"
+        return _REVENUE.get(code[:3], "Hospital charge")
     if code[:1].isalpha():
         return "Drug or supply" if code[:1] in "AEJLQ" else "Service"
     return next((words for first, last, words in _SERVICES if first <= code <= last), "Service" if code else "")

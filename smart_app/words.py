@@ -103,7 +103,7 @@ def in_words(text: str) -> str:
     >>> in_words("The payer denied $220.00: CO-27")
     'The payer denied $220.00: coverage had ended CO-27'
     >>> in_words("EXHUB rejected it (277CA A7:562:85)")
-    'EXHUB rejected it: the NPI is not known, the billing provider (277CA A7:562:85)'
+    'EXHUB rejected it: the NPI of the billing provider is not known (277CA A7:562:85)'
     """
 
     def carc(match: re.Match[str]) -> str:
@@ -112,7 +112,9 @@ def in_words(text: str) -> str:
 
     def stc(match: re.Match[str]) -> str:
         known, whom = STATUS.get(match[1]), WHOM.get(match[2] or "")
-        return f": {known}{', ' + whom if whom else ''} {match[0]}" if known else f" {match[0]}"
+        if known and whom:
+            known = known.replace(" is ", f" of {whom} is ", 1)
+        return f": {known} {match[0]}" if known else f" {match[0]}"
 
     return _STC.sub(stc, _CARC.sub(carc, text)).replace(" :", ":").replace("  ", " ")
 
@@ -138,6 +140,7 @@ class Segment:
     """One segment of an X12 file as it stands, and whether a finding points at it."""
 
     text: str
+    number: int = 0
     hit: bool = False
 
 
@@ -158,7 +161,9 @@ def segments(body: bytes, hits: Iterable[str] = ()) -> list[Segment] | None:
     for number, row in enumerate((r.strip() for r in text.split(terminator) if r.strip()), 1):
         name = row.split(element, 1)[0]
         since_st = 1 if name == "ST" else since_st + 1
-        rows.append(Segment(text=row + terminator, hit=bool({(number, name), (since_st, name)} & wanted)))
+        rows.append(
+            Segment(text=row + terminator, number=number, hit=bool({(number, name), (since_st, name)} & wanted))
+        )
     return rows
 
 

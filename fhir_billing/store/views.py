@@ -70,6 +70,7 @@ from fhir_billing.store.tables import (
 )
 
 FOUND = 20
+NEWEST = 500
 
 
 class SqlViews:
@@ -115,8 +116,9 @@ class SqlViews:
     def remittances(self) -> list[RemittanceRow]:
         """Newest first."""
         with self._store.reading() as connection:
-            found = connection.execute(select(remittance).order_by(remittance.c.place.desc())).all()
-            return [self._remittance_row(connection, row) for row in found]
+            found = connection.execute(select(remittance).order_by(remittance.c.place.desc()).limit(NEWEST)).all()
+            copies = _copies(connection)
+            return [self._remittance_row(connection, row, copies) for row in _latest(found)]
 
     def quarantined(self) -> list[MessageRow]:
         """Newest first."""
@@ -247,7 +249,7 @@ class SqlViews:
             twin = connection.execute(select(remittance).where(*same).order_by(remittance.c.place)).first()
             return _with_twin(page, self._remittance(connection, twin)) if twin else page
 
-    def _remittance_row(self, connection: Connection, row: Any) -> RemittanceRow:
+    def _remittance_row(self, connection: Connection, row: Any, copies: list[tuple[int, str, bytes]]) -> RemittanceRow:
         read = rows.remittance_of(row)
         start = f"{remittance_key(read)}:"
         posted = connection.execute(
@@ -266,14 +268,9 @@ class SqlViews:
             message=row.message,
             claims=len(read.claims),
             say=row.say,
-            arrivals=came + self._same_elsewhere(connection, row),
+            arrivals=came + len(_duplicates(copies, row)),
             checks=checks(read, out_of_balance(read), row.status, posted if row.status == "posted" else 0),
         )
-
-    @staticmethod
-    def _same_elsewhere(connection: Connection, row: Any) -> int:
-        """How often the same remittance came in other bytes: messages that were found to be duplicates."""
-        return len(_duplicates(connection, row))
 
     def _remittance(self, connection: Connection, row: Any) -> RemittancePage:
         read = rows.remittance_of(row)
@@ -303,9 +300,10 @@ class SqlViews:
                     journal=entered.journal if entered else "",
                 )
             )
-        copies = [a for message in _duplicates(connection, row) for a in rows.arrivals(connection, message)]
+        copied = _copies(connection)
+        copies = [a for message in _duplicates(copied, row) for a in rows.arrivals(connection, message)]
         return RemittancePage(
-            row=self._remittance_row(connection, row),
+            row=self._remittance_row(connection, row, copied),
             remittance=read,
             claims=tuple(claims),
             journals=tuple(posted),
@@ -449,11 +447,29 @@ def _payment(entry: ledger.Journal) -> PatientPayment:
     return PatientPayment(on=entry.posted_on, amount=amount, because=entry.because)
 
 
-def _duplicates(connection: Connection, row: Any) -> list[int]:
-    """Messages with the same trace and content in other bytes, which were worked as duplicates."""
+def _copies(connection: Connection) -> list[tuple[int, str, bytes]]:
+    """Messages that were found to hold a remittance that was posted already: number, hash, bytes."""
+    which = select(inbox.c.id, inbox.c.sha256, inbox.c.body).where(
+        inbox.c.kind == Kind.FILE, inbox.c.outcome == Outcome.DUPLICATE
+    )
+    found = connection.execute(which.order_by(inbox.c.id.desc()).limit(NEWEST))
+    return [(row.id, row.sha256, bytes(row.body)) for row in found if row.body is not None]
+
+
+def _duplicates(copies: list[tuple[int, str, bytes]], row: Any) -> list[int]:
+    """Those of them that speak of this remittance in other bytes, such as other line breaks."""
     if row.status != "posted":
         return []
-    which = select(inbox.c.id, inbox.c.body, inbox.c.sha256).where(
-        inbox.c.kind == Kind.FILE, inbox.c.outcome == Outcome.DUPLICATE, inbox.c.sha256 != row.sha256
-    )
-    return [m.id for m in connection.execute(which) if m.body is not None and row.trace.encode() in bytes(m.body)]
+    trace = row.trace.encode()
+    return [number for number, sha256, body in copies if sha256 != row.sha256 and trace in body]
+
+
+def _latest(found: Iterable[Any]) -> list[Any]:
+    """Newest first; one that was refused again on retry is shown once."""
+    seen: set[tuple[int, str]] = set()
+    kept = []
+    for row in found:
+        if row.status == "posted" or (row.message, row.digest) not in seen:
+            kept.append(row)
+        seen.add((row.message, row.digest))
+    return kept

@@ -8,7 +8,19 @@ from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from fhir_billing.cycle.views import MessagePage
 from fhir_billing.domain.errors import BillingError, MessageNotFound
 from smart_app.face import Face, Posted, Who
-from smart_app.words import segments
+from smart_app.words import Segment, segments
+
+MOST = 2000
+"""Segments that one page shows."""
+
+
+def _window(rows: list[Segment] | None) -> list[Segment] | None:
+    """Not more than a browser likes, with what a finding points at always among them."""
+    if rows is None or len(rows) <= MOST:
+        return rows
+    first = next((n for n, row in enumerate(rows) if row.hit), 0)
+    start = max(0, min(first - MOST // 2, len(rows) - MOST))
+    return rows[start : start + MOST]
 
 
 def routes(face: Face) -> APIRouter:
@@ -33,7 +45,8 @@ def routes(face: Face) -> APIRouter:
         places = [finding.at for finding in page.row.findings] + [page.row.say]
         rows = segments(page.body, places)
         text = page.body[:200_000].decode("utf-8", "replace") if rows is None else ""
-        return face.render(request, "message.html", page=page, rows=rows, text=text)
+        more = max(0, len(rows) - MOST) if rows else 0
+        return face.render(request, "message.html", page=page, rows=_window(rows), text=text, more=more)
 
     @router.get("/raw/{number}")
     def raw(request: Request, who: Who, number: int) -> Response:
