@@ -80,7 +80,9 @@ class Template:
         try:
             return compile_path(source, scope.known)
         except NotInSubset as error:
-            raise MappingInvalid(f"{self.line(path)}: {error}", fix="see the list of functions in mappings/README.md") from error
+            raise MappingInvalid(
+                f"{self.line(path)}: {error}", fix="see the list of functions in mappings/README.md"
+            ) from error
 
     def compile(self, node: Any, scope: Scope, path: tuple[str | int, ...]) -> Build:
         """A node of the template as a closure."""
@@ -96,7 +98,9 @@ class Template:
         keys = list(node)
         if keys and (loop := _FOR.fullmatch(keys[0])):
             if len(keys) > 1:
-                raise MappingInvalid(f"{self.line(path)}: a for stands alone in its element", fix="give it an element of its own")
+                raise MappingInvalid(
+                    f"{self.line(path)}: a for stands alone in its element", fix="give it an element of its own"
+                )
             return self._for(loop, node[keys[0]], scope, (*path, keys[0]))
         if keys and (condition := _IF.fullmatch(keys[0])):
             return self._if(condition[1], node, scope, path)
@@ -107,6 +111,7 @@ class Template:
         def build(env: Env) -> Any:
             made: dict[str, Any] = {}
             at = env["__at"]
+            env.pop("__list", None)
             for key, part in parts:
                 env["__at"] = f"{at}.{key}"
                 value = part(env)
@@ -126,13 +131,13 @@ class Template:
         def build(env: Env) -> Any:
             made = Many()
             here = dict(env)
-            at = env.get("__at", "")
+            at, first = env.pop("__list", (env.get("__at", ""), 0))
             for position, value in enumerate(over(env, [])):
                 here[name] = value
                 if index:
                     here[index] = position
                 if traced:
-                    here["__at"] = f"{at}[{len(made)}]"
+                    here["__at"] = f"{at}[{first + len(made)}]"
                 found = part(here)
                 if isinstance(found, Many):
                     made.extend(found)
@@ -146,7 +151,9 @@ class Template:
         keys = list(node)
         rest = keys[1:]
         if rest and not (len(rest) == 1 and _ELSE.fullmatch(rest[0])):
-            raise MappingInvalid(f"{self.line(path)}: an if stands alone, or with an else", fix="give it an element of its own")
+            raise MappingInvalid(
+                f"{self.line(path)}: an if stands alone, or with an else", fix="give it an element of its own"
+            )
         test = self.expression(condition, scope, (*path, keys[0])).run
         then = self.compile(node[keys[0]], scope, (*path, keys[0]))
         otherwise = self.compile(node[rest[0]], scope, (*path, rest[0])) if rest else None
@@ -167,7 +174,7 @@ class Template:
             at = env.get("__at", "")
             for part in parts:
                 if traced:
-                    env["__at"] = f"{at}[{len(made)}]"
+                    env["__at"], env["__list"] = f"{at}[{len(made)}]", (at, len(made))
                 value = part(env)
                 if isinstance(value, Many):
                     made.extend(value)
@@ -175,6 +182,7 @@ class Template:
                     made.append(value)
             if traced:
                 env["__at"] = at
+                env.pop("__list", None)
             return made or None
 
         return build
@@ -195,7 +203,9 @@ class Template:
             return self._leaf(lambda env: Many(run(env, [])) or None, found.variables, path)
         pieces = _HOLE.split(node)
         if any("{[" in p or "{%" in p or "{{" in p for p in pieces[::2]):
-            raise MappingInvalid(f"{self.line(path)}: cannot read {node!r}", fix="close every {{ }}, and let {[ ]} stand alone")
+            raise MappingInvalid(
+                f"{self.line(path)}: cannot read {node!r}", fix="close every {{ }}, and let {[ ]} stand alone"
+            )
         holes = [self.expression(source, scope, path) for source in pieces[1::2]]
         words = pieces[::2]
 
