@@ -8,6 +8,7 @@ Spec: FHIR R4 Claim; extensions under https://fhir-billing.example/fhir/Structur
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -38,7 +39,9 @@ NPI = "http://hl7.org/fhir/sid/us-npi"
 TAX_ID = "urn:oid:2.16.840.1.113883.4.4"
 TAXONOMY = "http://nucc.org/provider-taxonomy"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
-ICD10PCS = frozenset({"http://www.cms.gov/Medicare/Coding/ICD10", "urn:oid:2.16.840.1.113883.6.4", "http://hl7.org/fhir/sid/icd-10-pcs"})
+ICD10PCS = frozenset(
+    {"http://www.cms.gov/Medicare/Coding/ICD10", "urn:oid:2.16.840.1.113883.6.4", "http://hl7.org/fhir/sid/icd-10-pcs"}
+)
 REVENUE = "https://www.nubc.org/CodeSystem/RevenueCodes"
 BILLING_CODES = frozenset(
     {
@@ -53,15 +56,23 @@ BILLING_CODES = frozenset(
         "http://terminology.hl7.org/CodeSystem/HCPCS-all-codes",
     }
 )
+_CLAIM_KINDS = {"professional": ClaimKind.PROFESSIONAL, "institutional": ClaimKind.INSTITUTIONAL}
 _SEX = {"male": "M", "female": "F"}
-_KINDS = {"principal": "principal", "admitting": "admitting", "externalcauseofinjury": "external", "patientreasonforvisit": "reason"}
+_KINDS = {
+    "principal": "principal",
+    "admitting": "admitting",
+    "externalcauseofinjury": "external",
+    "patientreasonforvisit": "reason",
+}
 
 
 def read_claim(resource: Resource) -> Claim:
     """The bill that a FHIR Claim of ours stands for. Raises MalformedResource for one that cannot be read."""
     try:
-        return _read(resource)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        claim = _read(resource)
+        _check_text(claim)
+        return claim
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, ArithmeticError, RecursionError) as error:
         number = ""
         if isinstance(resource, dict) and isinstance(resource.get("identifier"), list):
             number = str(next(iter(resource["identifier"]), ""))[:80]
@@ -76,12 +87,36 @@ def mapping_of(resource: Resource) -> str:
     return str(_extension(resource, "mapping") or "")
 
 
+_TEXT = {
+    kind: tuple(f.name for f in fields(kind) if f.type == "str")
+    for kind in (Claim, Party, Person, Payer, Address, Insurance, Diagnosis, ServiceLine, Stay)
+}
+
+
+def _check_text(claim: Claim) -> None:
+    """Everything that is text in the domain is text: JSON of a stranger may say 5 where a name should stand."""
+    people = [claim.patient, *(i.subscriber for i in claim.insurance)]
+    parties = [p for p in (claim.billing, claim.rendering, claim.attending, claim.operating, claim.referring, claim.supervising, claim.facility) if p]
+    payers = [i.payer for i in claim.insurance]
+    places = [one.address for one in (*people, *parties, *payers)]
+    stays = [claim.stay] if claim.stay else []
+    for part in (claim, *people, *parties, *payers, *places, *claim.insurance, *claim.diagnoses, *claim.lines, *stays):
+        for name in _TEXT[type(part)]:
+            if not isinstance(getattr(part, name), str):
+                raise TypeError(f"{name} is not text")
+    words = [word for place in places for word in place.lines] + [m for line in claim.lines for m in line.modifiers]
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError("a line of an address, or a modifier, is not text")
+
+
 def _read(resource: Resource) -> Claim:
     if resource.get("resourceType") != "Claim":
         raise ValueError(f"resourceType is {resource.get('resourceType')!r}")
     inside = {r["id"]: r for r in resource.get("contained") or ()}
-    kind = ClaimKind.INSTITUTIONAL if _code(resource["type"]) == "institutional" else ClaimKind.PROFESSIONAL
-    team = {_code(m["role"]): _party(_billed(m["provider"], inside), m["provider"]) for m in resource.get("careTeam") or ()}
+    kind = _CLAIM_KINDS[_code(resource["type"])]
+    team = {
+        _code(m["role"]): _party(_billed(m["provider"], inside), m["provider"]) for m in resource.get("careTeam") or ()
+    }
     info = _information(resource)
     diagnoses, places = _diagnoses(resource, kind)
     lines = tuple(_lines(resource, places, kind))
@@ -220,7 +255,9 @@ def _person(resource: Resource, reference: str) -> Person:
 def _party(resource: Resource, reference: Resource) -> Party:
     numbers = {i.get("system"): i.get("value", "") for i in resource.get("identifier") or ()}
     person = resource.get("resourceType") == "Practitioner"
-    concepts = [q.get("code") or {} for q in resource.get("qualification") or ()] if person else resource.get("type") or ()
+    concepts = (
+        [q.get("code") or {} for q in resource.get("qualification") or ()] if person else resource.get("type") or ()
+    )
     taxonomy = next((c["code"] for t in concepts for c in t.get("coding") or () if c.get("system") == TAXONOMY), "")
     names = _name(resource) if person else {"name": resource.get("name", "")}
     return Party(
@@ -230,7 +267,9 @@ def _party(resource: Resource, reference: Resource) -> Party:
         tax_id=_digits(numbers.get(TAX_ID, "")),
         taxonomy=taxonomy,
         address=_address(resource),
-        phone=next((_digits(t.get("value", "")) for t in resource.get("telecom") or () if t.get("system") == "phone"), ""),
+        phone=next(
+            (_digits(t.get("value", "")) for t in resource.get("telecom") or () if t.get("system") == "phone"), ""
+        ),
     )
 
 
@@ -259,7 +298,9 @@ def _insurance(entry: Resource, inside: dict[str, Resource]) -> Insurance:
         ref=entry["coverage"].get("reference", ""),
         rank=_RANKS[min(max(int(order), 1), 3) - 1],
         payer=Payer(
-            id=next((i["value"] for i in payer.get("identifier") or ()), ""), name=payer.get("name", ""), address=_address(payer)
+            id=next((i["value"] for i in payer.get("identifier") or ()), ""),
+            name=payer.get("name", ""),
+            address=_address(payer),
         ),
         filing_indicator=str(_extension(coverage, "filing-indicator") or "CI"),
         member_id=coverage.get("subscriberId", ""),
@@ -267,7 +308,9 @@ def _insurance(entry: Resource, inside: dict[str, Resource]) -> Insurance:
         group_name=groups[0].get("name", "") if groups else "",
         insurance_type=str(_extension(coverage, "insurance-type") or ""),
         relationship=relationship,
-        subscriber=_person(person, str((_extension(person, "charted-as") or {}).get("reference", ""))) if person else Person(),
+        subscriber=_person(person, str((_extension(person, "charted-as") or {}).get("reference", "")))
+        if person
+        else Person(),
         active_from=_day(period.get("start")),
         active_to=_day(period.get("end")),
     )
