@@ -5,25 +5,22 @@ Every sum in it is made by the real ledger and the real balance checks. Nobody h
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import date, datetime
 from typing import Any
 
+from fhir_billing.cycle.arithmetic import BillSums, Entry, bill_sums, checks, claim_decided, lines_decided
 from fhir_billing.cycle.records import Arrival, Told, VisitRecord
 from fhir_billing.cycle.views import (
     NEEDS_SOMEBODY,
     AccountSum,
-    BillSums,
     Books,
     ClaimPage,
     ClaimRow,
     Complaint,
     Counts,
     Decision,
-    Entry,
     EnvelopePage,
     EnvelopeRow,
     Found,
@@ -43,212 +40,31 @@ from fhir_billing.cycle.views import (
     TraceSum,
     VisitBalance,
     VisitPage,
-    bill_sums,
-    checks,
-    claim_decided,
-    lines_decided,
     tally,
 )
 from fhir_billing.domain import ledger, posting
 from fhir_billing.domain.claim import (
     Adjustment,
     Claim,
-    ClaimKind,
-    Diagnosis,
-    Insurance,
-    Party,
-    Payer,
-    Person,
-    ServiceLine,
 )
-from fhir_billing.domain.codes import Group
 from fhir_billing.domain.errors import NotAMove
 from fhir_billing.domain.ledger import Journal
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.domain.money import Money, cents
-from fhir_billing.domain.posting import Bucket, CarcTable
-from fhir_billing.domain.remittance import ClaimPayment, LinePayment, ProviderAdjustment, Remittance, out_of_balance
-
-NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
-TODAY = NOW.date()
-PAYERS = {"EXC01": "Example Blue Ridge PPO", "EXC02": "Example Summit Plan", "EXH": "Example Harbor HMO"}
-CARCS = CarcTable(
-    rows={
-        ("CO", "45"): Bucket.CONTRACTUAL,
-        ("PR", "1"): Bucket.PATIENT,
-        ("PR", "2"): Bucket.PATIENT,
-        ("PR", "3"): Bucket.PATIENT,
-        ("CO", "197"): Bucket.DISPUTED,
-        ("OA", "23"): Bucket.PRIOR_PAYER,
-    }
+from fhir_billing.domain.remittance import ProviderAdjustment, Remittance, out_of_balance
+from smart_app.example_people import (
+    CARCS,
+    CO,
+    FINDINGS,
+    PAYERS,
+    PR,
+    a_bill,
+    as_resource,
+    day_from_now,
+    decided,
+    digest_of,
+    moment,
 )
-SERVICES = {
-    "99213": "Follow-up visit",
-    "99214": "Follow-up visit, longer",
-    "87880": "Throat swab",
-    "20610": "Knee injection",
-    "70551": "Head scan",
-    "73562": "Knee x-ray",
-}
-DIAGNOSES = {
-    "J020": "Sore throat",
-    "M1711": "Arthritis of the right knee",
-    "I10": "High blood pressure",
-    "R51": "Headache",
-}
-
-
-def _days(count: int) -> date:
-    return TODAY + timedelta(days=count)
-
-
-def _at(days: int, hour: int = 14, minute: int = 5) -> datetime:
-    return datetime(TODAY.year, TODAY.month, TODAY.day, hour, minute, tzinfo=UTC) + timedelta(days=days)
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _claim(
-    number: str,
-    family: str,
-    given: str,
-    payer: str,
-    served: int,
-    lines: list[tuple[str, str]],
-    diagnoses: list[str],
-    *,
-    authorization: str = "",
-) -> Claim:
-    day = _days(served)
-    return Claim(
-        id=number,
-        kind=ClaimKind.PROFESSIONAL,
-        encounter=f"Encounter/{number.lower()}",
-        patient=Person(
-            ref=f"Patient/{family[:4].lower()}-{given.lower()}",
-            family=family,
-            given=given,
-            birth_date=date(1980, 2, 29),
-            sex="F",
-        ),
-        insurance=(
-            Insurance(payer=Payer(id=payer, name=PAYERS[payer]), member_id=f"EX{number[2:]}01", group_number="0041-77"),
-        ),
-        billing=Party(name="Example Family Clinic", npi="1234567893", tax_id="000000000"),
-        rendering=Party(family="Example-Osei", given="Amara", npi="1999999992"),
-        place="11",
-        diagnoses=tuple(
-            Diagnosis(sequence=n, code=code, kind="principal" if n == 1 else "other")
-            for n, code in enumerate(diagnoses, 1)
-        ),
-        lines=tuple(
-            ServiceLine(
-                number=n,
-                procedure=code,
-                charge=cents(amount),
-                units=Decimal(1),
-                served_from=day,
-                pointers=(1,) if diagnoses else (),
-            )
-            for n, (code, amount) in enumerate(lines, 1)
-        ),
-        served_from=day,
-        served_to=day,
-        authorization=authorization,
-    )
-
-
-def _resource(bill: Claim) -> dict[str, Any]:
-    return {
-        "resourceType": "Claim",
-        "status": "active",
-        "use": "claim",
-        "identifier": [{"system": "https://fhir-billing.example/fhir/claim-number", "value": bill.id}],
-        "patient": {"reference": bill.patient.ref},
-        "diagnosis": [
-            {"sequence": d.sequence, "diagnosisCodeableConcept": {"text": DIAGNOSES[d.code]}} for d in bill.diagnoses
-        ],
-        "item": [
-            {
-                "sequence": x.number,
-                "productOrService": {"coding": [{"code": x.procedure}], "text": SERVICES[x.procedure]},
-            }
-            for x in bill.lines
-        ],
-    }
-
-
-def _paid(
-    number: str, status: str, lines: list[tuple[str, str, str, list[tuple[Group, str, str]]]], icn: str = ""
-) -> ClaimPayment:
-    services = tuple(
-        LinePayment(
-            procedure=code,
-            charge=cents(charge),
-            paid=cents(paid),
-            control=str(n),
-            position=20 + n,
-            adjustments=tuple(Adjustment(group=g, reason=r, amount=cents(a)) for g, r, a in cas),
-        )
-        for n, (code, charge, paid, cas) in enumerate(lines, 1)
-    )
-    return ClaimPayment(
-        claim=number,
-        status=status,
-        charge=sum(s.charge for s in services),
-        paid=sum(s.paid for s in services),
-        icn=icn,
-        lines=services,
-        position=18,
-    )
-
-
-CO, PR = Group.CO, Group.PR
-FINDINGS = {
-    "no-diagnosis": Complaint(
-        key="no-diagnosis",
-        say="The chart holds no diagnosis for this visit",
-        at="Claim.diagnosis",
-        fix="enter the reason for the visit in the chart",
-        fix_by="clinician",
-        source="edit",
-    ),
-    "zip-missing": Complaint(
-        key="zip-missing",
-        say="The patient's address has no ZIP code",
-        at="Patient.address[0].postalCode",
-        fix="ask at the front desk and add it to the chart",
-        fix_by="registration",
-        source="edit",
-        resource="Patient/example",
-    ),
-    "277ca": Complaint(
-        key="A7:33",
-        say="The payer does not know this member id",
-        at="2000D NM1*IL",
-        fix="compare it with the card: a letter O stands where the card has a zero",
-        fix_by="biller",
-        source="277CA",
-    ),
-    "denied": Complaint(
-        key="CO-197",
-        say="The payer denied $1,240.00: no authorization on the claim",
-        at="R-2 claim C-EX0009",
-        fix="correct and send a replacement, appeal inside the window, or give it up with a reason",
-        fix_by="biller",
-        source="835",
-    ),
-    "query": Complaint(
-        key="R0:294",
-        say="The payer wants the visit note",
-        at="STC01",
-        fix="send the note; it denies after 14 days",
-        fix_by="biller",
-        source="277",
-    ),
-}
 
 
 class Example:
@@ -329,7 +145,7 @@ class Example:
         ]
         for n, (family, given, payer, state, served, due, lines, diagnoses, finding) in enumerate(plan, 1):
             number = f"C-EX{n:04d}"
-            bill = _claim(number, family, given, payer, served, lines, diagnoses)
+            bill = a_bill(number, family, given, payer, served, lines, diagnoses)
             self._bills[number] = bill
             self._rows[number] = ClaimRow(
                 number=number,
@@ -342,9 +158,9 @@ class Example:
                 state=state,
                 charge=bill.charge,
                 served_on=bill.served_from,
-                due=None if due is None else _days(due),
-                file_by=_days(90),
-                entered_at=_at(-2),
+                due=None if due is None else day_from_now(due),
+                file_by=day_from_now(90),
+                entered_at=moment(-2),
                 findings=(FINDINGS[finding],) if finding else (),
                 attempt=0 if state in {State.HELD, State.READY, State.DRAFTED, State.VOIDED} else 1,
             )
@@ -355,11 +171,11 @@ class Example:
         told = [
             Told(
                 claim=number,
-                at=_at(served, 17, 40),
+                at=moment(served, 17, 40),
                 kind="move",
                 what="Drafted from the visit, 9 chart resources",
                 who="fhir-billing",
-                sha256=_hash(number),
+                sha256=digest_of(number),
                 message=1,
                 end="drafted",
             ),
@@ -368,7 +184,7 @@ class Example:
             told.append(
                 Told(
                     claim=number,
-                    at=_at(served, 17, 41),
+                    at=moment(served, 17, 41),
                     kind="move",
                     what=row.findings[0].say,
                     who="fhir-billing",
@@ -380,7 +196,7 @@ class Example:
             told.append(
                 Told(
                     claim=number,
-                    at=_at(served, 17, 41),
+                    at=moment(served, 17, 41),
                     kind="move",
                     what="All edits passed",
                     who="fhir-billing",
@@ -389,11 +205,13 @@ class Example:
                 )
             )
         if row.attempt:
-            self._post(posting.charge_billed(claim=number, payer=row.payer, amount=row.charge, on=_days(served + 1)))
+            self._post(
+                posting.charge_billed(claim=number, payer=row.payer, amount=row.charge, on=day_from_now(served + 1))
+            )
             told += [
                 Told(
                     claim=number,
-                    at=_at(served + 1, 10, 30),
+                    at=moment(served + 1, 10, 30),
                     kind="journal",
                     what=f"Billed to {row.payer}",
                     who="fhir-billing",
@@ -401,16 +219,16 @@ class Example:
                 ),
                 Told(
                     claim=number,
-                    at=_at(served + 1, 10, 30),
+                    at=moment(served + 1, 10, 30),
                     kind="send",
                     what=f"{row.payer}-837P-000000001 is sealed",
                     who="fhir-billing",
-                    sha256=_hash(f"{row.payer}-837P-000000001"),
+                    sha256=digest_of(f"{row.payer}-837P-000000001"),
                     message=2,
                 ),
                 Told(
                     claim=number,
-                    at=_at(served + 1, 10, 31),
+                    at=moment(served + 1, 10, 31),
                     kind="move",
                     what="The channel took it",
                     who="fhir-billing",
@@ -422,11 +240,11 @@ class Example:
             told.append(
                 Told(
                     claim=number,
-                    at=_at(served + 2, 14, 3),
+                    at=moment(served + 2, 14, 3),
                     kind="move",
                     what=row.findings[0].say if row.findings else f"{row.payer_name} said so",
                     who=row.payer_name,
-                    sha256=_hash(f"answer {number}"),
+                    sha256=digest_of(f"answer {number}"),
                     message=4,
                     end=state.value,
                 )
@@ -439,7 +257,7 @@ class Example:
 
     # ---- what payers said
     def _paper(self) -> dict[str, RemittancePage]:
-        first = _paid(
+        first = decided(
             "C-EX0001",
             "1",
             [
@@ -448,7 +266,7 @@ class Example:
             ],
             "EX26001",
         )
-        jo = _paid(
+        jo = decided(
             "C-EX0008",
             "1",
             [
@@ -457,43 +275,43 @@ class Example:
             ],
             "EX26008",
         )
-        cy = _paid("C-EX0009", "1", [("70551", "1240.00", "0.00", [(CO, "197", "1240.00")])], "EX26009")
+        cy = decided("C-EX0009", "1", [("70551", "1240.00", "0.00", [(CO, "197", "1240.00")])], "EX26009")
         posted = Remittance(
             payer_id="EXC01",
             payer_name=PAYERS["EXC01"],
             trace="8831042207",
             paid=cents("232.52"),
-            paid_on=_days(-20),
+            paid_on=day_from_now(-20),
             claims=(first, jo),
             provider_adjustments=(ProviderAdjustment(reason="L6", reference="C-EX0001", amount=cents("-4.12")),),
-            digest=_hash("one"),
+            digest=digest_of("one"),
         )
         denied = Remittance(
             payer_id="EXC02",
             payer_name=PAYERS["EXC02"],
             trace="55120983",
             paid=0,
-            paid_on=_days(-6),
+            paid_on=day_from_now(-6),
             method="NON",
             claims=(cy,),
-            digest=_hash("two"),
+            digest=digest_of("two"),
         )
         unbalanced = Remittance(
             payer_id="EXC02",
             payer_name=PAYERS["EXC02"],
             trace="55120990",
             paid=cents("130.60"),
-            paid_on=_days(-1),
-            digest=_hash("three"),
+            paid_on=day_from_now(-1),
+            digest=digest_of("three"),
             position=3,
             claims=(
-                _paid("C-EX0012", "1", [("99214", "186.00", "118.20", [(CO, "45", "50.00"), (PR, "2", "17.80")])]),
-                _paid("C-EX0013", "1", [("20610", "210.00", "12.40", [(CO, "45", "178.45"), (PR, "2", "6.75")])]),
+                decided("C-EX0012", "1", [("99214", "186.00", "118.20", [(CO, "45", "50.00"), (PR, "2", "17.80")])]),
+                decided("C-EX0013", "1", [("20610", "210.00", "12.40", [(CO, "45", "178.45"), (PR, "2", "6.75")])]),
             ),
         )
         twin = replace(
             posted,
-            digest=_hash("four"),
+            digest=digest_of("four"),
             paid=cents("242.52"),
             claims=(
                 replace(
@@ -541,7 +359,7 @@ class Example:
                     claim=row.number,
                     payer=row.payer,
                     patient=row.patient,
-                    on=_days(days),
+                    on=day_from_now(days),
                 )
                 if journal:
                     self._post(journal)
@@ -570,22 +388,22 @@ class Example:
                 )
             )
         for sequence in range(len(remittance.provider_adjustments) if status == "posted" else 0):
-            plb = posting.provider_adjusted(remittance, sequence, on=_days(days))
+            plb = posting.provider_adjusted(remittance, sequence, on=day_from_now(days))
             if plb:
                 self._post(plb)
                 journals.append(plb)
         arrivals = [
             Arrival(
                 message=20 + int(number[2:]),
-                at=_at(days, 14, 11),
+                at=moment(days, 14, 11),
                 channel="sftp",
                 name=f"{remittance.payer_id}_835.x12",
             )
         ]
         if number == "R-1":
             arrivals += [
-                Arrival(message=21, at=_at(days, 15, 2), channel="upload", name="copy.x12"),
-                Arrival(message=21, at=_at(days + 1, 14, 11), channel="sftp", name="EXC01_835.x12"),
+                Arrival(message=21, at=moment(days, 15, 2), channel="upload", name="copy.x12"),
+                Arrival(message=21, at=moment(days + 1, 14, 11), channel="sftp", name="EXC01_835.x12"),
             ]
         return RemittancePage(
             row=RemittanceRow(
@@ -596,7 +414,7 @@ class Example:
                 paid=remittance.paid,
                 paid_on=remittance.paid_on,
                 status=status,
-                at=_at(days, 14, 11),
+                at=moment(days, 14, 11),
                 message=20 + int(number[2:]),
                 claims=len(claims),
                 say=say or (bad[0].say() if bad else ""),
@@ -608,7 +426,7 @@ class Example:
             journals=tuple(journals),
             arrivals=tuple(arrivals),
             imbalances=tuple(bad),
-            sha256=_hash(number),
+            sha256=digest_of(number),
             banked=remittance.paid if number == "R-1" else 0,
         )
 
@@ -617,7 +435,7 @@ class Example:
         by_claim = {"C-EX0001": cents("86.00"), "C-EX0008": cents("142.40"), "": cents("4.12")}
         self._post(
             posting.deposit_landed(
-                trace=posted.trace, payer="EXC01", by_claim=by_claim, on=_days(-18), key="deposit:8831042207"
+                trace=posted.trace, payer="EXC01", by_claim=by_claim, on=day_from_now(-18), key="deposit:8831042207"
             )
         )
         ada = self._rows["C-EX0001"]
@@ -628,7 +446,7 @@ class Example:
                 patient=ada.patient,
                 amount=cents("20.00"),
                 owed=cents("20.00"),
-                on=_days(-61),
+                on=day_from_now(-61),
                 how="card at the desk",
             )
         )
@@ -640,7 +458,7 @@ class Example:
                 patient=gus.patient,
                 amount=cents("25.00"),
                 owed=0,
-                on=_days(-12),
+                on=day_from_now(-12),
                 how="cash",
             )
         )
@@ -717,7 +535,7 @@ class Example:
             member_id=bill.insurance[0].member_id,
             mapping="claim-professional@2.1.0+demo.1#5f2c",
             billed=row.charge if row.attempt else 0,
-            resource=_resource(bill),
+            resource=as_resource(bill),
             bill=bill,
             sums=self._sums(number),
             biography=tuple(self._told[number]),
@@ -775,10 +593,10 @@ class Example:
         return MessageRow(
             id=number,
             kind=kind,
-            key=_hash(str(number)),
-            at=_at(-1, 14, 11),
+            key=digest_of(str(number)),
+            at=moment(-1, 14, 11),
             outcome=outcome,
-            sha256=_hash(str(number)),
+            sha256=digest_of(str(number)),
             name=name,
             channel="sftp",
             say=say,
@@ -909,7 +727,7 @@ class Example:
             found_by="poll",
             patient="Patient/zzte-hal",
             patient_name="Zztest, Hal",
-            served_on=_days(-9),
+            served_on=day_from_now(-9),
             what="Office visit",
             practitioner="Dr. Example-Osei",
             charge=cents("520.00"),
@@ -976,10 +794,10 @@ class Example:
                     interchange=f"{n:09d}",
                     group=str(n),
                     sets={"0001": numbers},
-                    sha256=_hash(f"{payer}-837P-000000001"),
-                    at=_at(-2, 10, 30),
+                    sha256=digest_of(f"{payer}-837P-000000001"),
+                    at=moment(-2, 10, 30),
                     destination="loopback",
-                    sent_at=None if payer == "EXH" else _at(-2, 10, 31),
+                    sent_at=None if payer == "EXH" else moment(-2, 10, 31),
                     receipt="" if payer == "EXH" else "taken 261121-1031",
                     say="",
                     size=2380,

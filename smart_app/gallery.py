@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from fhir_billing.cycle.views import Check, Complaint
+from fhir_billing.cycle.arithmetic import Check
+from fhir_billing.cycle.views import Complaint
 from smart_app.desk.acts import Act, Field
 from smart_app.face import Face, Who
 from smart_app.look import CLINICIAN, STATES

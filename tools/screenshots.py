@@ -23,7 +23,8 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from smart_app.app import create_app
-from smart_app.example import NOW, Example
+from smart_app.example import Example
+from smart_app.example_people import NOW
 from smart_app.face import FaceSettings
 
 ROOT = Path(__file__).resolve().parents[1]

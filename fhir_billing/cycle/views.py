@@ -1,24 +1,22 @@
 """A screen shows what the book holds and decides nothing: each read model here is one page's worth, in the trade's words.
 
-Frozen, without links to rows. `Views` is what the store answers; `Acts` is what a page may ask for. The sums that a
-page prints (`BillSums`, `LineDecided`) are made here, so that every screen adds up in the same way.
+Frozen, without links to rows. `Views` is what the store answers; `Acts` is what a page may ask for.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
 
+from fhir_billing.cycle.arithmetic import BillSums, Check, LineDecided, Reason
 from fhir_billing.cycle.records import Arrival, Told, VisitRecord
 from fhir_billing.domain import ledger
 from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.ledger import Journal
 from fhir_billing.domain.lifecycle import OWNERS, State
 from fhir_billing.domain.money import Money
-from fhir_billing.domain.posting import Bucket, CarcTable
 from fhir_billing.domain.remittance import ClaimPayment, Imbalance, Remittance
 
 NEEDS_SOMEBODY = (State.HELD, State.REJECTED, State.QUERIED, State.DENIED)
@@ -151,6 +149,8 @@ class MessagePage:
     body: bytes
     arrivals: tuple[Arrival, ...] = ()
     claims: tuple[str, ...] = ()
+    remittances: tuple[str, ...] = ()
+    """Numbers of the remittances that were read from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,162 +182,6 @@ class Today:
     moves: Mapping[State, Tally] = field(default_factory=dict)
     """How many claims came into each state since `since`."""
     since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One posting as it concerns one claim."""
-
-    journal: str
-    account: str
-    party: str
-    amount: Money
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BillSums:
-    """A bill's arithmetic, read from the ledger: charge + moved − contract − plan − patient − given up − other = open."""
-
-    charge: Money = 0
-    moved: Money = 0
-    """Came from (or, below zero, went to) another claim of the same visit."""
-    contract: Money = 0
-    plan_paid: Money = 0
-    patient_paid: Money = 0
-    """What the patient has paid and this bill has used."""
-    given_up: Money = 0
-    other: Money = 0
-    credit: Money = 0
-    """What the patient has paid and this bill has not used."""
-    payer_owes: Money = 0
-    disputed: Money = 0
-    patient_owes: Money = 0
-
-    @property
-    def open(self) -> Money:
-        """What somebody still owes."""
-        return self.payer_owes + self.disputed + self.patient_owes
-
-    @property
-    def off_by(self) -> Money:
-        """Zero, or the ledger is broken."""
-        gone = self.contract + self.plan_paid + self.patient_paid + self.given_up + self.other
-        return self.charge + self.moved - gone - self.open
-
-
-def bill_sums(entries: Iterable[Entry], patient: str = "") -> BillSums:
-    """The sums of one bill from the postings that name it."""
-    by_account: dict[str, Money] = defaultdict(int)
-    by_journal: dict[str, Money] = defaultdict(int)
-    from_patient = 0
-    for entry in entries:
-        by_account[entry.account] += entry.amount
-        by_journal[entry.journal] += entry.amount
-        if entry.account == ledger.BANK and (entry.party == patient or entry.party.startswith("Patient/")):
-            from_patient += entry.amount
-    unused = -by_account[ledger.UNAPPLIED]
-    return BillSums(
-        charge=-by_account[ledger.CHARGES],
-        moved=sum(by_journal.values()),
-        contract=by_account[ledger.CONTRACTUAL],
-        plan_paid=by_account[ledger.CLEARING] + by_account[ledger.BANK] - from_patient,
-        patient_paid=from_patient - unused,
-        given_up=by_account[ledger.DENIED],
-        other=by_account[ledger.OTHER_ADJUSTMENT]
-        + by_account[ledger.INTEREST]
-        + by_account[ledger.REFUNDS]
-        + by_account[ledger.CAPITATION],
-        credit=unused,
-        payer_owes=by_account[ledger.RECEIVABLE_PAYER],
-        disputed=by_account[ledger.RECEIVABLE_DISPUTED],
-        patient_owes=by_account[ledger.RECEIVABLE_PATIENT],
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """One adjustment as the payer wrote it, and where it went."""
-
-    group: str
-    code: str
-    amount: Money
-    bucket: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineDecided:
-    """A service as decided: charge − contract − disputed − patient = paid."""
-
-    number: int
-    procedure: str
-    charge: Money
-    contract: Money
-    disputed: Money
-    patient: Money
-    paid: Money
-    reasons: tuple[Reason, ...] = ()
-    control: str = ""
-
-    @property
-    def off_by(self) -> Money:
-        """Zero when the line adds up."""
-        return self.charge - self.contract - self.disputed - self.patient - self.paid
-
-
-_OF = {Bucket.DISPUTED: "disputed", Bucket.PATIENT: "patient"}
-
-
-def _decided(payment: ClaimPayment, table: CarcTable, number: int, line: int | None) -> LineDecided:
-    service = None if line is None else payment.lines[line]
-    adjustments = payment.adjustments if service is None else service.adjustments
-    sums: dict[str, Money] = defaultdict(int)
-    reasons = []
-    for adjustment in adjustments:
-        bucket = table.bucket(adjustment, payment, line)
-        sums[_OF.get(bucket, "contract")] += adjustment.amount
-        reasons.append(
-            Reason(group=adjustment.group.value, code=adjustment.reason, amount=adjustment.amount, bucket=bucket.value)
-        )
-    return LineDecided(
-        number=number,
-        procedure=(service.procedure or service.revenue_code) if service else "",
-        charge=service.charge if service else payment.charge,
-        paid=service.paid if service else payment.paid,
-        contract=sums["contract"],
-        disputed=sums["disputed"],
-        patient=sums["patient"],
-        reasons=tuple(reasons),
-        control=service.control if service else "",
-    )
-
-
-def lines_decided(payment: ClaimPayment, table: CarcTable) -> tuple[LineDecided, ...]:
-    """Each service of a decided claim, bucket by bucket."""
-    return tuple(_decided(payment, table, n + 1, n) for n in range(len(payment.lines)))
-
-
-def claim_decided(payment: ClaimPayment, table: CarcTable) -> LineDecided:
-    """The whole claim in one row: its own adjustments and those of its lines."""
-    whole = _decided(payment, table, 0, None)
-    lines = lines_decided(payment, table)
-    return LineDecided(
-        number=0,
-        procedure=payment.claim,
-        charge=payment.charge,
-        paid=payment.paid,
-        contract=whole.contract + sum(line.contract for line in lines),
-        disputed=whole.disputed + sum(line.disputed for line in lines),
-        patient=whole.patient + sum(line.patient for line in lines),
-        reasons=_together((*whole.reasons, *(reason for line in lines for reason in line.reasons))),
-    )
-
-
-def _together(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
-    """The same reason on several lines is one reason with their sum."""
-    sums: dict[tuple[str, str, str], Money] = defaultdict(int)
-    for reason in reasons:
-        sums[reason.group, reason.code, reason.bucket] += reason.amount
-    return tuple(Reason(group=g, code=c, amount=amount, bucket=b) for (g, c, b), amount in sums.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,7 +244,7 @@ class ClaimPage:
     """The FHIR Claim it is built from."""
     bill: Claim | None = None
     """The same in the trade's words; None when it cannot be read."""
-    sums: BillSums = BillSums()
+    sums: BillSums = field(default_factory=BillSums)
     biography: tuple[Told, ...] = ()
     """Oldest first."""
     journals: tuple[Journal, ...] = ()
@@ -419,15 +263,6 @@ class Origin:
     element: str
     mapping: str
     source: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One of the sums that a remittance must pass; `holds` is None when it was not reached."""
-
-    holds: bool | None
-    title: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -486,40 +321,6 @@ class RemittancePage:
         return sum(claim.payment.paid for claim in self.claims)
 
 
-def checks(remittance: Remittance, imbalances: Sequence[Imbalance], status: str, journals: int) -> tuple[Check, ...]:
-    """The four sums of a remittance, in the order in which they are made."""
-    bad_lines = [i for i in imbalances if " line " in i.where]
-    bad_claims = [i for i in imbalances if i.where.startswith("claim ") and " line " not in i.where]
-    bad_file = [i for i in imbalances if i.where == "file"]
-    lines = sum(len(claim.lines) for claim in remittance.claims)
-    total = len(remittance.claims)
-    posted = status == "posted"
-    return (
-        Check(
-            holds=not bad_lines,
-            title="Every line adds up" if not bad_lines else f"{len(bad_lines)} of {lines} lines do not add up",
-            detail=f"{lines - len(bad_lines)} of {lines}: charge − adjustments = paid",
-        ),
-        Check(
-            holds=not bad_claims,
-            title="Every claim adds up" if not bad_claims else f"{len(bad_claims)} of {total} claims do not add up",
-            detail=f"{total - len(bad_claims)} of {total}, with its lines",
-        ),
-        Check(
-            holds=not bad_file,
-            title="The file adds up" if not bad_file else "The file does not add up",
-            detail="claims − provider adjustments = payment",
-        ),
-        Check(
-            holds=True if posted else None,
-            title="The ledger adds up" if posted else "Nothing was posted",
-            detail=f"{journals} journal{'' if journals == 1 else 's'}, each sums to zero"
-            if posted
-            else "the whole file waits",
-        ),
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSum:
     """One account's balance; debit above zero."""
@@ -546,6 +347,7 @@ class TraceSum:
 
     trace: str
     payer_name: str
+    payer: str = ""
     announced: Money
     banked: Money
     waiting: Money
@@ -611,7 +413,7 @@ class VisitBalance:
     payer_name: str = ""
     state: State | None = None
     charge: Money = 0
-    sums: BillSums = BillSums()
+    sums: BillSums = field(default_factory=BillSums)
     reasons: tuple[Reason, ...] = ()
     """The PR adjustments of the last payer in turn."""
     payments: tuple[PatientPayment, ...] = ()

@@ -10,8 +10,9 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
+from fhir_billing.cycle.arithmetic import Entry
 from fhir_billing.cycle.records import Arrival, Outcome, VisitRecord
-from fhir_billing.cycle.views import ClaimRow, Entry, EnvelopeRow, MessageRow, complaints
+from fhir_billing.cycle.views import ClaimRow, EnvelopeRow, MessageRow, complaints
 from fhir_billing.domain import ledger
 from fhir_billing.domain.ledger import Journal, Posting
 from fhir_billing.domain.money import Money

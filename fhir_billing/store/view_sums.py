@@ -178,7 +178,8 @@ def _traces(connection: Connection) -> list[TraceSum]:
         left = waiting.get(row.trace, 0)
         announced[row.trace] = TraceSum(
             trace=row.trace,
-            payer_name=row.payer_name or row.payer,
+            payer_name=called(connection, row.payer_name) or row.payer,
+            payer=row.payer,
             announced=total,
             banked=total - left,
             waiting=left,

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
+from fhir_billing.cycle.arithmetic import bill_sums, checks, claim_decided, lines_decided
 from fhir_billing.cycle.records import ClaimRecord, Kind, Outcome, Told, VisitRecord
 from fhir_billing.cycle.views import (
     NEEDS_SOMEBODY,
@@ -35,10 +36,6 @@ from fhir_billing.cycle.views import (
     Today,
     VisitBalance,
     VisitPage,
-    bill_sums,
-    checks,
-    claim_decided,
-    lines_decided,
     tally,
 )
 from fhir_billing.domain import ledger
@@ -321,8 +318,13 @@ class SqlViews:
             whole = box.by_id(connection, self._store._bodies, message_id)  # noqa: SLF001 - the same room
             if not found or whole is None:
                 return None
+            read = select(remittance.c.number).where(remittance.c.message == message_id).order_by(remittance.c.place)
             return MessagePage(
-                row=found[0], body=whole.body, arrivals=rows.arrivals(connection, message_id), claims=whole.claims
+                row=found[0],
+                body=whole.body,
+                arrivals=rows.arrivals(connection, message_id),
+                claims=whole.claims,
+                remittances=tuple(connection.execute(read).scalars()),
             )
 
     def envelope(self, key: str) -> EnvelopePage | None:

@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
-from fhir_billing.cycle.views import Books, Check
+from fhir_billing.cycle.arithmetic import Check
+from fhir_billing.cycle.views import Books
+from fhir_billing.domain.errors import BillingError
 from fhir_billing.domain.money import spoken
-from smart_app.face import Face, Who
+from smart_app.desk.acts import amount_of
+from smart_app.face import Face, Posted, Who
 
 
 def routes(face: Face) -> APIRouter:
     """Month-end."""
     router = APIRouter()
 
-    @router.get("/books")
-    def month_end(request: Request, who: Who) -> Response:
+    def page(request: Request, *, status: int = 200, failed: str = "", error: str = "") -> Response:
         face.seen(request, "read the trial balances")
         books = face.views.books()
-        return face.render(request, "books.html", books=books, checks=trial_balances(books))
+        return face.render(
+            request, "books.html", status=status, books=books, checks=trial_balances(books), failed=failed, error=error
+        )
+
+    @router.get("/books")
+    def month_end(request: Request, who: Who) -> Response:
+        return page(request)
+
+    @router.post("/books/deposit")
+    def deposit(request: Request, who: Who, form: Posted) -> Response:
+        trace = str(form.get("trace", ""))
+        try:
+            facts = {
+                "trace": trace,
+                "amount": amount_of(str(form.get("amount", ""))),
+                "payer": str(form.get("payer", "")),
+            }
+            face.acts.act("deposit", facts, who, str(form.get("key", "")))
+        except BillingError as error:
+            return page(request, status=422, failed=trace, error=str(error))
+        request.session["flash"] = {"tone": "green", "say": f"The deposit for {trace} is entered."}
+        return RedirectResponse("/books", status_code=303)
 
     return router
 

@@ -9,7 +9,8 @@ import httpx2
 import pytest
 
 from smart_app.app import create_app
-from smart_app.example import NOW, Example
+from smart_app.example import Example
+from smart_app.example_people import NOW
 from smart_app.face import FaceSettings
 from tools.screenshots import served
 

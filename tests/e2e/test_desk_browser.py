@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from playwright.sync_api import expect
 
 from smart_app.app import create_app
-from smart_app.example import NOW, Example
+from smart_app.example import Example
+from smart_app.example_people import NOW
 from smart_app.face import FaceSettings
 from tools.screenshots import PAGES, served, signed_in
 

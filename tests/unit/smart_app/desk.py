@@ -8,7 +8,8 @@ from html import unescape
 from fastapi.testclient import TestClient
 
 from smart_app.app import create_app
-from smart_app.example import NOW, Example
+from smart_app.example import Example
+from smart_app.example_people import NOW
 from smart_app.face import FaceSettings
 
 

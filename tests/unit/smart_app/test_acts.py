@@ -196,3 +196,11 @@ def test_live_counts_say_what_the_navigation_says(desk: Desk) -> None:
     news = desk.http.get("/live?list=rejected").json()
     assert news["counts"]["/worklists/rejected"] == "3"
     assert news["stamp"] in desk.read("/worklists/rejected")
+
+
+def test_a_deposit_is_entered_where_the_money_is_awaited(desk: Desk) -> None:
+    status, page = desk.post("/books/deposit", desk.read("/books"), trace="8831042207", payer="EXC01", amount="232.52")
+    assert status == 200
+    assert "The deposit for 8831042207 is entered" in words(page)
+    assert desk.example.acted[0][:2] == ("deposit", {"trace": "8831042207", "amount": "232.52", "payer": "EXC01"})
+    assert desk.post("/books/deposit", desk.read("/books"), trace="8831042207", amount="nothing")[0] == 422
