@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from streaq import Worker
 
@@ -20,19 +21,19 @@ def make_worker(wiring: Wiring | None = None) -> Worker[None]:
     wired = wiring or wire()
     worker: Worker[None] = Worker(redis_url=wired.settings.redis_url, concurrency=2, idle_timeout=timedelta(seconds=5))
 
-    @worker.task(name="beat", timeout=timedelta(seconds=120))
-    async def beat_once() -> int:
-        return await asyncio.to_thread(beat.beat, wired)
+    # Not unique: the lock that makes a task unique outlives a worker that was killed, and would stop the beat for
+    # as long as its timeout. Two beats at once share the work by the store's own locks. A tick that waited is stale.
+    every: dict[str, Any] = {"unique": False, "max_tries": None, "max_schedule_drift": 5, "ttl": 5, "silent": True}
 
-    @worker.cron("* * * * * * *", name="tick", timeout=timedelta(seconds=120))
+    @worker.cron("* * * * * * *", name="tick", timeout=timedelta(seconds=120), **every)
     async def tick() -> int:
         return await asyncio.to_thread(beat.beat, wired)
 
-    @worker.cron("* * * * *", name="ring", timeout=timedelta(seconds=120))
+    @worker.cron("* * * * *", name="ring", timeout=timedelta(seconds=120), **every)
     async def ring() -> int:
         return await asyncio.to_thread(beat.ring, wired)
 
-    @worker.cron("0 * * * *", name="chase", timeout=timedelta(seconds=120))
+    @worker.cron("0 * * * *", name="chase", timeout=timedelta(seconds=120), **every)
     async def chase() -> int:
         return await asyncio.to_thread(beat.chase, wired)
 

@@ -56,6 +56,11 @@ def waiting(story: Story) -> int:
     return sum(story.wiring.store.waiting_counts().values())
 
 
+def worked(story: Story) -> int:
+    """How many messages have been worked."""
+    return sum(1 for _ in story.wiring.store.worked_messages())
+
+
 def settled(story: Story, visits: int) -> bool:
     """Whether every claim has its answer."""
     claims = story.claims()
@@ -74,18 +79,22 @@ def test_a_worker_killed_at_random_points_loses_and_doubles_nothing(
     redis_url = request.getfixturevalue("redis_url") if engine == "redis" else ""
     chance = random.Random(seed)
     story = Story(folder=tmp_path, database=f"sqlite:///{tmp_path / 'book.db'}", scenario="pays", day="2026-11-20")
-    for encounter, resources in many_visits(VISITS):
-        body = dumps({"encounter": encounter, "found_by": "hook", "resources": resources})
-        story.wiring.store.keep(Kind.VISIT, encounter, body, at=story.clock.now(), channel="ehr", name=encounter)
-
-    died = 0
-    deadline = time.monotonic() + 120
+    visits = many_visits(VISITS)
+    died = interrupted = 0
+    deadline = time.monotonic() + 150
     while died < KILLS and time.monotonic() < deadline:
+        for encounter, resources in visits[died * VISITS // KILLS : (died + 1) * VISITS // KILLS]:
+            body = dumps({"encounter": encounter, "found_by": "hook", "resources": resources})
+            story.wiring.store.keep(Kind.VISIT, encounter, body, at=story.clock.now(), channel="ehr", name=encounter)
+        before = worked(story)
         process = start(story, redis_url)
-        time.sleep(chance.uniform(0.9, 2.2))  # importing takes most of a second; after that it works
+        while worked(story) == before and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, 0.12))  # it is in the middle of a beat now
         process.send_signal(signal.SIGKILL)
         process.wait()
         died += 1
+        interrupted += not settled(story, died * VISITS // KILLS)
     last = start(story, redis_url)
     while not settled(story, VISITS) and time.monotonic() < deadline:
         time.sleep(0.3)
@@ -93,6 +102,7 @@ def test_a_worker_killed_at_random_points_loses_and_doubles_nothing(
     last.wait(timeout=20)
 
     assert died == KILLS
+    assert interrupted > KILLS // 2, "most kills must hit unfinished work"
     claims = story.claims()
     assert len(claims) == VISITS
     assert Counter(c.attempt for c in claims.values()) == {1: VISITS}
