@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse, Response
 from fhir_billing.domain.errors import NotAllowed
 from smart_app.face import THEMES, Face, Posted, back
 
-DEMO_USER = "Dana Whitfield"
+DEMO_USER = "Bea Biller"
 
 
 def routes(face: Face) -> APIRouter:

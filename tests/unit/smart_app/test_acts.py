@@ -33,7 +33,7 @@ def test_nobody_reads_anything_before_signing_in() -> None:
 def test_the_demo_user_exists_only_in_the_demo() -> None:
     real = Desk(demo=False)
     page = real.http.get("/sign-in").text
-    assert "Dana Whitfield" not in page
+    assert "Bea Biller" not in page
     answer = real.http.post("/sign-in/demo", data={"csrf": "x"})
     assert answer.status_code == 403
     assert real.http.get("/gallery", follow_redirects=False).status_code == 404
@@ -57,7 +57,7 @@ def test_a_release_carries_its_reason_and_the_forms_own_key(desk: Desk) -> None:
     assert status == 200
     assert "C-EX0005: released" in words(after)
     [(kind, facts, who, key)] = desk.example.acted
-    assert (kind, facts, who) == ("release", {"claim": "C-EX0005", "reason": "The chart will follow"}, "Dana Whitfield")
+    assert (kind, facts, who) == ("release", {"claim": "C-EX0005", "reason": "The chart will follow"}, "Bea Biller")
     assert key == field(page, "key")
     desk.post("/claims/C-EX0005/release", page, reason="The chart will follow")
     assert len(desk.example.acted) == 1, "a second click does nothing more"

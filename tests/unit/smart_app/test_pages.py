@@ -105,7 +105,7 @@ def test_every_look_at_a_chart_is_written_down(desk: Desk) -> None:
         ("read a patient's balance", "Patient/zzte-jo"),
         ("downloaded a raw message", "23"),
     ]
-    assert all(who == "Dana Whitfield" for who, _, _ in desk.example.audited)
+    assert all(who == "Bea Biller" for who, _, _ in desk.example.audited)
 
 
 def test_today_says_what_to_do_for_whom_and_by_when(desk: Desk) -> None:
