@@ -29,7 +29,9 @@ def measure() -> list[dict[str, Any]]:
     chart.index()
     visits = [(e, v) for e in chart.finished() if (v := drafted(chart, e, site)).claims]
     read = [(v.encounter, gathered(chart, e)) for e, v in visits]
-    assert all(draft_and_scrub(found, site, encounter=name) == v for (name, found), (_, v) in zip(read, visits, strict=True))
+    assert all(
+        draft_and_scrub(found, site, encounter=name) == v for (name, found), (_, v) in zip(read, visits, strict=True)
+    )
     texts = [dumps(claim.resource) for _, visit in visits for claim in visit.claims]
     assert not chart.complaints, chart.complaints
     for text in texts:
@@ -39,12 +41,21 @@ def measure() -> list[dict[str, Any]]:
     models = median(lambda: [Claim.model_validate_json(text) for text in texts])
     lines = sum(len(visit.claims[0].claim.lines) for _, visit in visits)
     sizes = f"{len(texts)} claims, {lines} lines, {sum(map(len, texts)) // len(texts)} bytes each; {ours / len(visits) * 1e6:.0f} µs a visit"
-    return [{"name": "map + scrub one encounter", "ratio": ours / models, "against": "fhir.resources R4B parses the Claim", "sizes": sizes}]
+    return [
+        {
+            "name": "map + scrub one encounter",
+            "ratio": ours / models,
+            "against": "fhir.resources R4B parses the Claim",
+            "sizes": sizes,
+        }
+    ]
 
 
 def gathered(chart: Chart, encounter: dict[str, Any]) -> list[dict[str, Any]]:
     """The visit as the EHR gives it: the encounter, what points at it, the patient, coverages, payers, providers."""
-    own = [r for kind in ("Condition", "Procedure", "Immunization", "ChargeItem") for r in chart.of_visit(encounter, kind)]
+    own = [
+        r for kind in ("Condition", "Procedure", "Immunization", "ChargeItem") for r in chart.of_visit(encounter, kind)
+    ]
     patient = chart.resolve(encounter["subject"], encounter)
     assert patient is not None
     coverages = chart.coverages(("Patient", patient["id"]))

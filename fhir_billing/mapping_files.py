@@ -36,9 +36,7 @@ def load(site: str, root: Path) -> Site:
         raise MappingInvalid(f"there is no site {site} in {root / 'sites'}", fix=f"use one of {', '.join(known)}")
     shared = [*_documents(root, root / "concepts"), *_documents(root, root / "payers")]
     own = list(_documents(root, folder))
-    bases = [
-        _with_lines(root, path) for path in sorted(root.glob("claim-*/mapping.yaml"))
-    ]
+    bases = [_with_lines(root, path) for path in sorted(root.glob("claim-*/mapping.yaml"))]
     return _assemble(site, shared, own, bases, [_with_lines(root, root / w) for k, _, w in own if k == "overlay"])
 
 
@@ -52,7 +50,9 @@ def _documents(root: Path, folder: Path) -> Iterator[Document]:
         found = _parse(path, where)
         kind = str(next(iter(found)))
         if kind not in KINDS:
-            raise MappingInvalid(f"{where}: it does not begin with what it is", fix=f"the first word is one of {', '.join(KINDS)}")
+            raise MappingInvalid(
+                f"{where}: it does not begin with what it is", fix=f"the first word is one of {', '.join(KINDS)}"
+            )
         yield kind, found, where
 
 
@@ -62,7 +62,9 @@ def _parse(path: Path, where: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}" if mark else where
-        raise MappingInvalid(f"{place}: this is not YAML: {getattr(error, 'problem', 'broken')}", fix="correct the line") from None
+        raise MappingInvalid(
+            f"{place}: this is not YAML: {getattr(error, 'problem', 'broken')}", fix="correct the line"
+        ) from None
     except OSError as error:
         raise MappingInvalid(f"{where}: cannot be read: {error.strerror}", fix="check the file") from None
     if not isinstance(found, dict) or not found:
@@ -91,7 +93,9 @@ def _note(node: yaml.Node, path: Place, lines: dict[Place, int]) -> None:
             _note(value, (*path, position), lines)
 
 
-def _assemble(name: str, shared: list[Document], own: list[Document], bases: list[Source], overlays: list[Source]) -> Site:
+def _assemble(
+    name: str, shared: list[Document], own: list[Document], bases: list[Source], overlays: list[Source]
+) -> Site:
     systems: dict[str, list[str]] = {}
     for _, document, _ in (d for d in [*shared, *own] if d[0] == "code-systems"):
         for system, uris in document["rows"].items():
@@ -117,12 +121,21 @@ def _assemble(name: str, shared: list[Document], own: list[Document], bases: lis
     if found is None:
         raise MappingInvalid(f"sites/{name}: there is no site.yaml", fix="copy it from sites/_example")
     made = sites.read_site(
-        *found, terminology=terminology, chargemaster=chargemaster, payers=payers, payer_names=names, carcs=sites.read_carcs(carcs)
+        *found,
+        terminology=terminology,
+        chargemaster=chargemaster,
+        payers=payers,
+        payer_names=names,
+        carcs=sites.read_carcs(carcs),
     )
     wrong = [f"{found[1]}: {w}" for w in unknown_settings(made.edits)]
     wrong += [f"payers/{payer.id}: {w}" for payer in payers.values() for w in unknown_settings(payer.edits)]
     kinds = terminology.tables["claim-kind"].rows.values() if "claim-kind" in terminology.tables else ()
-    wrong += [f"{t.where}: claim-kind has {t.code!r}, which no mapping makes" for t in kinds if t.code not in {*CLAIM_KINDS, "not-billable"}]
+    wrong += [
+        f"{t.where}: claim-kind has {t.code!r}, which no mapping makes"
+        for t in kinds
+        if t.code not in {*CLAIM_KINDS, "not-billable"}
+    ]
     if wrong:
         raise MappingInvalid(wrong[0], fix="correct the word")
     made.mapper = build_mapper(bases, overlays, site=name, tables=_digest(shared, own))

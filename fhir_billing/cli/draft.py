@@ -10,10 +10,21 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Charts, and how to read them."""
     from datetime import date
 
-    parser.add_argument("paths", nargs="+", metavar="PATH", type=Path, help="Bundles, NDJSON, .gz, folders with sub-folders")
-    parser.add_argument("--site", metavar="S", help="whose mappings, payers and prices (default: FHIR_BILLING_SITE, or demo)")
-    parser.add_argument("--as-of", type=date.fromisoformat, metavar="DATE", help="the day of billing (default: each visit's last day)")
-    parser.add_argument("--findings", type=Path, metavar="FILE", help="write an OperationOutcome a line for each visit that is not ready")
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", type=Path, help="Bundles, NDJSON, .gz, folders with sub-folders"
+    )
+    parser.add_argument(
+        "--site", metavar="S", help="whose mappings, payers and prices (default: FHIR_BILLING_SITE, or demo)"
+    )
+    parser.add_argument(
+        "--as-of", type=date.fromisoformat, metavar="DATE", help="the day of billing (default: each visit's last day)"
+    )
+    parser.add_argument(
+        "--findings",
+        type=Path,
+        metavar="FILE",
+        help="write an OperationOutcome a line for each visit that is not ready",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -57,7 +57,10 @@ def draft_charts(paths: list[Path], *, site: str | None, as_of: date | None, fin
                 counts["held"] += 1
                 reasons["not-drafted"] += 1
                 if out is not None:
-                    out.write(dumps(operation_outcome([_as_finding(complaint, "not-drafted")], encounter=complaint.encounter)) + b"\n")
+                    out.write(
+                        dumps(operation_outcome([_as_finding(complaint, "not-drafted")], encounter=complaint.encounter))
+                        + b"\n"
+                    )
                 continue
             refused = _complain(chart, visit, said) or refused
             _count(visit, counts, reasons)
@@ -93,9 +96,7 @@ def summary(counts: Counter[str], reasons: Counter[str]) -> str:
     """The last line: every visit is in it, each held one under its most blocking reason."""
     why = ", ".join(f"{key} {count}" for key, count in sorted(reasons.items(), key=lambda r: (-r[1], r[0])))
     held = f"{counts['held']} held ({why})" if why else f"{counts['held']} held"
-    return (
-        f"{counts.total()} read = {counts['ready']} ready + {held} + {counts['self-pay']} self-pay + {counts['not billable']} not billable"
-    )
+    return f"{counts.total()} read = {counts['ready']} ready + {held} + {counts['self-pay']} self-pay + {counts['not billable']} not billable"
 
 
 def _complain(chart: Chart, visit: DraftedVisit, said: set[str]) -> bool:
@@ -142,14 +143,23 @@ def read_charts(paths: Iterable[Path], chart: Chart) -> None:
                 _read(file, chart)
             except (OSError, EOFError, zlib.error) as error:
                 say = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-                chart.complaints.append(Complaint(file=str(file), where="", say=say, fix="check the path, or export it again"))
+                chart.complaints.append(
+                    Complaint(file=str(file), where="", say=say, fix="check the path, or export it again")
+                )
 
 
 def _files(path: Path, chart: Chart) -> Iterator[Path]:
     if path.is_dir():
         found = [p for p in sorted(path.rglob("*")) if p.name.lower().endswith(_KINDS) and p.is_file()]
         if not found:
-            chart.complaints.append(Complaint(file=str(path), where="", say="the folder holds no charts", fix="give a folder with .json or .ndjson files"))
+            chart.complaints.append(
+                Complaint(
+                    file=str(path),
+                    where="",
+                    say="the folder holds no charts",
+                    fix="give a folder with .json or .ndjson files",
+                )
+            )
         yield from found
     elif path.exists():
         yield path
@@ -178,7 +188,9 @@ def _read(file: Path, chart: Chart) -> None:
             try:
                 _take(loads(line), chart, name, f"line {number}")
             except BillingError as error:
-                chart.complaints.append(Complaint(file=name, where=f"line {number}", say=_split(error.say)[1], fix=error.fix))
+                chart.complaints.append(
+                    Complaint(file=name, where=f"line {number}", say=_split(error.say)[1], fix=error.fix)
+                )
 
 
 def _looks_like_lines(body: bytes) -> bool:
@@ -210,22 +222,31 @@ def _take(found: Any, chart: Chart, file: str, where: str) -> None:
 def _bundle(bundle: dict[str, Any], chart: Chart, file: str, where: str) -> None:
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
-        chart.complaints.append(Complaint(file=file, where=f"{where} Bundle.entry".strip(), say="entry is not a list", fix="export the bundle again"))
+        chart.complaints.append(
+            Complaint(
+                file=file,
+                where=f"{where} Bundle.entry".strip(),
+                say="entry is not a list",
+                fix="export the bundle again",
+            )
+        )
         return
     for position, entry in enumerate(entries):
         place = f"{where} Bundle.entry[{position}]".strip()
         if not isinstance(entry, dict):
-            chart.complaints.append(Complaint(file=file, where=place, say="the entry is not an object", fix="export the bundle again"))
+            chart.complaints.append(
+                Complaint(file=file, where=place, say="the entry is not an object", fix="export the bundle again")
+            )
             continue
         resource = entry.get("resource")
         if resource is None:
             if not isinstance(entry.get("request"), dict) and not isinstance(entry.get("response"), dict):
-                chart.complaints.append(Complaint(file=file, where=place, say="the entry has no resource", fix="export the bundle again"))
+                chart.complaints.append(
+                    Complaint(file=file, where=place, say="the entry has no resource", fix="export the bundle again")
+                )
             continue
         url = entry.get("fullUrl")
         if isinstance(resource, dict) and resource.get("resourceType") == "Bundle":
             _bundle(resource, chart, file, place)
         else:
             chart.add(resource, file=file, url=url if isinstance(url, str) else "", where=place)
-
-

@@ -66,7 +66,7 @@ _KINDS = {
 }
 
 
-def read_claim(resource: Resource) -> Claim:
+def read_claim(resource: Any) -> Claim:
     """The bill that a FHIR Claim of ours stands for. Raises MalformedResource for one that cannot be read."""
     try:
         claim = _read(resource)
@@ -87,7 +87,7 @@ def mapping_of(resource: Resource) -> str:
     return str(_extension(resource, "mapping") or "")
 
 
-_TEXT = {
+_TEXT: dict[type, tuple[str, ...]] = {
     kind: tuple(f.name for f in fields(kind) if f.type == "str")
     for kind in (Claim, Party, Person, Payer, Address, Insurance, Diagnosis, ServiceLine, Stay)
 }
@@ -96,9 +96,21 @@ _TEXT = {
 def _check_text(claim: Claim) -> None:
     """Everything that is text in the domain is text: JSON of a stranger may say 5 where a name should stand."""
     people = [claim.patient, *(i.subscriber for i in claim.insurance)]
-    parties = [p for p in (claim.billing, claim.rendering, claim.attending, claim.operating, claim.referring, claim.supervising, claim.facility) if p]
+    parties = [
+        p
+        for p in (
+            claim.billing,
+            claim.rendering,
+            claim.attending,
+            claim.operating,
+            claim.referring,
+            claim.supervising,
+            claim.facility,
+        )
+        if p
+    ]
     payers = [i.payer for i in claim.insurance]
-    places = [one.address for one in (*people, *parties, *payers)]
+    places = [*(p.address for p in people), *(p.address for p in parties), *(p.address for p in payers)]
     stays = [claim.stay] if claim.stay else []
     for part in (claim, *people, *parties, *payers, *places, *claim.insurance, *claim.diagnoses, *claim.lines, *stays):
         for name in _TEXT[type(part)]:
@@ -293,10 +305,10 @@ def _insurance(entry: Resource, inside: dict[str, Resource]) -> Insurance:
     subscriber = (coverage.get("subscriber") or {}).get("reference", "#patient").removeprefix("#")
     person = inside.get(subscriber, {})
     period = coverage.get("period") or {}
-    order = coverage.get("order", entry.get("sequence", 1))
+    order = int(coverage.get("order") or entry.get("sequence") or 1)
     return Insurance(
         ref=entry["coverage"].get("reference", ""),
-        rank=_RANKS[min(max(int(order), 1), 3) - 1],
+        rank=_RANKS[min(max(order, 1), 3) - 1],
         payer=Payer(
             id=next((i["value"] for i in payer.get("identifier") or ()), ""),
             name=payer.get("name", ""),
@@ -337,7 +349,7 @@ def _diagnoses(resource: Resource, kind: ClaimKind) -> tuple[tuple[Diagnosis, ..
 
 
 def _billing_diagnosis(concept: Resource) -> str:
-    first = next(iter(concept.get("coding") or ()), {})
+    first: Resource = next(iter(concept.get("coding") or ()), {})
     return icd10(first.get("code", "")) if first.get("system") == ICD10CM else ""
 
 
@@ -367,7 +379,7 @@ def _lines(resource: Resource, places: dict[int, int], kind: ClaimKind) -> Itera
 
 def _billing_code(concept: Resource) -> str:
     """The procedure to bill: the first code, when it is of a system that payers read; a revenue code alone is none."""
-    first = next(iter(concept.get("coding") or ()), {})
+    first: Resource = next(iter(concept.get("coding") or ()), {})
     return str(first.get("code", "")) if first.get("system") in BILLING_CODES else ""
 
 

@@ -50,7 +50,9 @@ def service_lines(
 
 
 def _done(chart: Chart, encounter: Resource, site: Site, kind: str) -> list[Resource]:
-    found: list[Resource] = [encounter] if any(t.get("coding") or t.get("text") for t in encounter.get("type") or ()) else []
+    found: list[Resource] = (
+        [encounter] if any(t.get("coding") or t.get("text") for t in encounter.get("type") or ()) else []
+    )
     for procedure in chart.of_visit(encounter, "Procedure"):
         pcs = in_system([procedure.get("code") or {}], "icd10pcs", site.terminology.systems)
         if procedure.get("status") == "completed" and not (pcs and kind == "institutional"):
@@ -172,7 +174,11 @@ def _is_about(chart: Chart, item: Resource, line: dict[str, Any], site: Site) ->
 
 
 def _codes(concept: Mapping[str, Any], site: Site) -> set[tuple[str, str]]:
-    return {(site.terminology.systems.uri(c.get("system", "")), c["code"]) for c in concept.get("coding") or () if c.get("code")}
+    return {
+        (site.terminology.systems.uri(c.get("system", "")), c["code"])
+        for c in concept.get("coding") or ()
+        if c.get("code")
+    }
 
 
 def _pointers(
@@ -226,6 +232,8 @@ def _complete(line: dict[str, Any], site: Site, kind: str, found: Found) -> None
             fix="add it to the chargemaster", by=Owner.SITE,
         )  # fmt: skip
     if kind == "institutional":
-        line["revenueCode"] = line["revenueCode"] or (price.revenue if price else "") or site.chargemaster.revenue_otherwise
+        line["revenueCode"] = (
+            line["revenueCode"] or (price.revenue if price else "") or site.chargemaster.revenue_otherwise
+        )
     line["cents"] = line["price"] or 0
     line["net"] = Decimal(show(line["price"])) if line["price"] is not None else None

@@ -19,9 +19,23 @@ from fhir_billing.mapping.shape import SHAPES, faults
 Resource: TypeAlias = dict[str, Any]
 Key: TypeAlias = tuple[str, str]
 
-_POINTS_AT_VISIT = {"Condition": "encounter", "Procedure": "encounter", "Immunization": "encounter", "ChargeItem": "context"}
+_POINTS_AT_VISIT = {
+    "Condition": "encounter",
+    "Procedure": "encounter",
+    "Immunization": "encounter",
+    "ChargeItem": "context",
+}
 _BY_IDENTIFIER = frozenset(
-    {"Patient", "Practitioner", "PractitionerRole", "Organization", "Location", "RelatedPerson", "Coverage", "Encounter"}
+    {
+        "Patient",
+        "Practitioner",
+        "PractitionerRole",
+        "Organization",
+        "Location",
+        "RelatedPerson",
+        "Coverage",
+        "Encounter",
+    }
 )
 
 
@@ -58,7 +72,9 @@ class Chart:
     def add(self, resource: Any, *, file: str = "", url: str = "", where: str = "") -> None:
         """Take in a resource; one in the wrong shape becomes a complaint. Claims and the like are not taken: they are no source."""
         if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-            self.complaints.append(Complaint(file=file, where=where, say="this is no FHIR resource", fix="give it a resourceType"))
+            self.complaints.append(
+                Complaint(file=file, where=where, say="this is no FHIR resource", fix="give it a resourceType")
+            )
             return
         kind = resource["resourceType"]
         if kind not in SHAPES:
@@ -98,7 +114,9 @@ class Chart:
             if kind in _BY_IDENTIFIER:
                 for one in resource.get("identifier") or ():
                     for system in {one.get("system", ""), ""}:
-                        self._by_identifier.setdefault((kind, system, one.get("value", "")), []).append((kind, identity))
+                        self._by_identifier.setdefault((kind, system, one.get("value", "")), []).append(
+                            (kind, identity)
+                        )
         for (kind, _), resource in self.resources.items():
             if kind == "Encounter":
                 self._encounters.append(resource)
@@ -134,7 +152,7 @@ class Chart:
             return self._by_url[text]
         if "?" in text:
             return self._conditional(text)
-        if text.startswith("urn:uuid:") or text.startswith("urn:oid:"):
+        if text.startswith(("urn:uuid:", "urn:oid:")):
             return self._any_kind(text.rpartition(":")[2])
         if text:
             parts = text.split("/_history/")[0].rstrip("/").split("/")
@@ -191,7 +209,9 @@ class Chart:
 
 
 def _unquote(text: str) -> str:
-    return re.sub(r"((?:%[0-9A-Fa-f]{2})+)", lambda m: bytes.fromhex(m[1].replace("%", "")).decode("utf-8", "replace"), text)
+    return re.sub(
+        r"((?:%[0-9A-Fa-f]{2})+)", lambda m: bytes.fromhex(m[1].replace("%", "")).decode("utf-8", "replace"), text
+    )
 
 
 def _older(resource: Resource, before: Resource) -> bool:

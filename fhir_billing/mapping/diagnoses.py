@@ -44,7 +44,10 @@ def diagnoses(chart: Chart, encounter: Resource, site: Site, kind: str, found: F
     made.sort(key=lambda one: one["code"][:1] in _EXTERNAL)  # how an injury came about never stands first
     _types(made, kind)
     if kind == "institutional":
-        made += [{**_facts(condition, entry, site, found), "type": "admitting", "onAdmission": None} for condition, entry in admitting]
+        made += [
+            {**_facts(condition, entry, site, found), "type": "admitting", "onAdmission": None}
+            for condition, entry in admitting
+        ]
     for number, one in enumerate(made, 1):
         one["sequence"] = number
     return made

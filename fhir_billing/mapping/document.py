@@ -34,13 +34,19 @@ def check_mapping(source: Source) -> None:
     data = source.data
     unknown = sorted(set(map(str, data)) - _WORDS)
     if unknown:
-        raise MappingInvalid(f"{source.file}: nobody reads {', '.join(unknown)}", fix=f"known are {', '.join(sorted(_WORDS))}")
+        raise MappingInvalid(
+            f"{source.file}: nobody reads {', '.join(unknown)}", fix=f"known are {', '.join(sorted(_WORDS))}"
+        )
     lacking = [word for word in ("mapping", "version", "needs", "into") if word not in data]
     if lacking:
-        raise MappingInvalid(f"{source.file}: {', '.join(lacking)} is missing", fix="see claim-professional/mapping.yaml")
+        raise MappingInvalid(
+            f"{source.file}: {', '.join(lacking)} is missing", fix="see claim-professional/mapping.yaml"
+        )
     for position, must in enumerate(data.get("must") or ()):
         where = source.line(("must", position))
         if not isinstance(must, Mapping) or not {"key", "that", "say"} <= set(must):
             raise MappingInvalid(f"{where}: a must has key, that and say", fix="add what is missing")
         if wrong := set(must) - _MUST:
-            raise MappingInvalid(f"{where}: nobody reads {', '.join(sorted(wrong))}", fix=f"known are {', '.join(sorted(_MUST))}")
+            raise MappingInvalid(
+                f"{where}: nobody reads {', '.join(sorted(wrong))}", fix=f"known are {', '.join(sorted(_MUST))}"
+            )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from fhir_billing.domain.errors import MappingInvalid
 from fhir_billing.domain.finding import Finding, Owner
@@ -84,7 +83,10 @@ def _compile(flat: Flat, *, traced: bool) -> tuple[Build, dict[str, Compiled], S
     template = Template(source.file, source.lines, traced=traced)
     unknown = sorted(set(source.data["needs"]) - NEEDS)
     if unknown:
-        raise MappingInvalid(f"{source.line(('needs',))}: there is no {', '.join(unknown)}", fix=f"needs may name {', '.join(sorted(NEEDS))}")
+        raise MappingInvalid(
+            f"{source.line(('needs',))}: there is no {', '.join(unknown)}",
+            fix=f"needs may name {', '.join(sorted(NEEDS))}",
+        )
     needs = frozenset(source.data["needs"])
     slots: dict[str, Compiled] = {}
     for name, slot in (source.data.get("slots") or {}).items():
@@ -112,7 +114,9 @@ def compile_mapping(flat: Flat) -> CompiledMapping:
                 severity=str(must.get("severity", "blocking")),
             )
         )
-    return CompiledMapping(name=str(source.data["mapping"]), label=flat.label, flat=flat, build=build, musts=tuple(musts))
+    return CompiledMapping(
+        name=str(source.data["mapping"]), label=flat.label, flat=flat, build=build, musts=tuple(musts)
+    )
 
 
 class Mapper:

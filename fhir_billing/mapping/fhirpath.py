@@ -204,25 +204,30 @@ def _constant(values: Values) -> Closure:
 
 
 def _member(run: Closure, name: str) -> Closure:
+    chooses = name in _CHOICES
+
     def walk(env: Env, this: Values) -> Values:
         found: Values = []
         for value in run(env, this):
-            if isinstance(value, dict):
-                inner = value.get(name)
-                if inner is None:
-                    if inner is None and name in _CHOICES:
-                        found.extend(v for k, v in value.items() if k.startswith(name) and k[len(name) : len(name) + 1].isupper())
-                    continue
-                if isinstance(inner, list):
-                    found.extend(inner)
-                else:
-                    found.append(inner)
+            if not isinstance(value, dict):
+                continue
+            inner = value.get(name)
+            if isinstance(inner, list):
+                found.extend(inner)
+            elif inner is not None:
+                found.append(inner)
+            elif chooses:
+                found.extend(
+                    v for k, v in value.items() if k.startswith(name) and k[len(name) : len(name) + 1].isupper()
+                )
         return found
 
     return walk
 
 
-_CHOICES = frozenset({"value", "occurrence", "performed", "onset", "effective", "serviced", "medication", "timing", "deceased"})
+_CHOICES = frozenset(
+    {"value", "occurrence", "performed", "onset", "effective", "serviced", "medication", "timing", "deceased"}
+)
 
 
 def _index(run: Closure, position: Closure) -> Closure:
@@ -250,7 +255,15 @@ def _is_type(value: Any, wanted: str) -> bool:
         return wanted in {"string", "String", "code", "uri", "date", "dateTime", "instant", "id"}
     if isinstance(value, int | Decimal):
         return wanted in {"integer", "decimal", "Integer", "Decimal", "positiveInt"}
-    return isinstance(value, dict) and wanted not in {"string", "String", "integer", "decimal", "boolean", "dateTime", "date"}
+    return isinstance(value, dict) and wanted not in {
+        "string",
+        "String",
+        "integer",
+        "decimal",
+        "boolean",
+        "dateTime",
+        "date",
+    }
 
 
 # ---- operators ---------------------------------------------------------------------------------
@@ -263,7 +276,9 @@ def truth(values: Values) -> bool | None:
     return values[0] if isinstance(values[0], bool) else True
 
 
-def _logic(decide: Callable[[bool | None, Callable[[], bool | None]], bool | None]) -> Callable[[Closure, Closure], Closure]:
+def _logic(
+    decide: Callable[[bool | None, Callable[[], bool | None]], bool | None],
+) -> Callable[[Closure, Closure], Closure]:
     def make(left: Closure, right: Closure) -> Closure:
         def run(env: Env, this: Values) -> Values:
             found = decide(truth(left(env, this)), lambda: truth(right(env, this)))

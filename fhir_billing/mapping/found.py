@@ -37,7 +37,13 @@ class Found:
         return finding
 
     def follow(
-        self, chart: Chart, holder: Resource, reference: Mapping[str, Any] | None, at: str, *, severity: Severity = Severity.BLOCKING
+        self,
+        chart: Chart,
+        holder: Resource,
+        reference: Mapping[str, Any] | None,
+        at: str,
+        *,
+        severity: Severity = Severity.BLOCKING,
     ) -> Resource | None:
         """The resource that a reference means; one that leads nowhere is a finding."""
         if not reference or not (reference.get("reference") or reference.get("identifier")):

@@ -20,7 +20,9 @@ RANKS = ("P", "S", "T")
 _SELF_PAY = frozenset({"pay", "PAY", "SELFPAY", "self-pay"})
 
 
-def coverages_on(chart: Chart, patient: Key, day: date, site: Site, encounter: Resource, found: Found) -> list[dict[str, Any]]:
+def coverages_on(
+    chart: Chart, patient: Key, day: date, site: Site, encounter: Resource, found: Found
+) -> list[dict[str, Any]]:
     """The insurances to bill, the first to be asked first; empty when the patient pays alone."""
     active = [c for c in chart.coverages(patient) if _is_active(c, day, site) and not _is_self_pay(chart, c)]
     priority = _priorities(chart, encounter)
@@ -182,7 +184,9 @@ def _relationship(chart: Chart, coverage: Resource, site: Site, found: Found) ->
     return ""
 
 
-def _subscriber(chart: Chart, coverage: Resource, number: int, relationship: str, found: Found) -> dict[str, Any] | None:
+def _subscriber(
+    chart: Chart, coverage: Resource, number: int, relationship: str, found: Found
+) -> dict[str, Any] | None:
     """Who holds the plan, when it is not the patient."""
     if relationship in {"18", ""}:
         return None

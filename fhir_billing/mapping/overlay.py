@@ -43,10 +43,16 @@ def flatten(base: Source, overlays: Sequence[Source], *, site: str, tables: str)
     for overlay in mine:
         unknown = set(map(str, overlay.data)) - _WORDS
         if unknown:
-            raise MappingInvalid(f"{overlay.file}: nobody reads {', '.join(sorted(unknown))}", fix=f"known are {', '.join(sorted(_WORDS))}")
+            raise MappingInvalid(
+                f"{overlay.file}: nobody reads {', '.join(sorted(unknown))}",
+                fix=f"known are {', '.join(sorted(_WORDS))}",
+            )
         for slot, value in _slots(overlay, name).items():
             if slot not in (data.get("slots") or {}):
-                raise MappingInvalid(f"{overlay.line(('slots', slot))}: {name} has no slot {slot}", fix="see `slots:` of the base mapping")
+                raise MappingInvalid(
+                    f"{overlay.line(('slots', slot))}: {name} has no slot {slot}",
+                    fix="see `slots:` of the base mapping",
+                )
             data["slots"][slot] = {**data["slots"][slot], "default": value}
             lines["slots", slot] = overlay.lines.get(("slots", slot), 1)
         for position, patch in enumerate(overlay.data.get("patch") or ()):
@@ -83,7 +89,9 @@ def _extends(overlay: Source, name: str, version: str) -> bool:
 
 def _patch(data: dict[str, Any], patch: Mapping[str, Any], where: str) -> None:
     if wrong := set(patch) - _PATCH - {"mapping"}:
-        raise MappingInvalid(f"{where}: nobody reads {', '.join(sorted(wrong))}", fix=f"known are {', '.join(sorted(_PATCH))}")
+        raise MappingInvalid(
+            f"{where}: nobody reads {', '.join(sorted(wrong))}", fix=f"known are {', '.join(sorted(_PATCH))}"
+        )
     if not {"at", "was", "now", "because", "until"} <= set(patch):
         raise MappingInvalid(f"{where}: a patch says at, was, now, because and until", fix="add what is missing")
     path = _path(str(patch["at"]))
@@ -93,9 +101,13 @@ def _patch(data: dict[str, Any], patch: Mapping[str, Any], where: str) -> None:
             holder = holder[step]
         before = holder[path[-1]]
     except (KeyError, IndexError, TypeError):
-        raise MappingInvalid(f"{where}: the mapping has nothing at {patch['at']}", fix="look the place up in the base") from None
+        raise MappingInvalid(
+            f"{where}: the mapping has nothing at {patch['at']}", fix="look the place up in the base"
+        ) from None
     if before != patch["was"]:
-        raise MappingInvalid(f"{where}: at {patch['at']} stands {before!r}, not {patch['was']!r}", fix="look at what the base has become")
+        raise MappingInvalid(
+            f"{where}: at {patch['at']} stands {before!r}, not {patch['was']!r}", fix="look at what the base has become"
+        )
     holder[path[-1]] = patch["now"]
 
 

@@ -65,7 +65,10 @@ def identifier(resource: Mapping[str, Any], name: str, systems: Systems) -> str:
 def in_system(concepts: Iterable[Mapping[str, Any]], name: str, systems: Systems) -> str:
     """The first code of these concepts in a system that has a name."""
     wanted = systems.by_name.get(name, ())
-    return next((c.get("code", "") for concept in concepts for c in concept.get("coding") or () if c.get("system") in wanted), "")
+    return next(
+        (c.get("code", "") for concept in concepts for c in concept.get("coding") or () if c.get("system") in wanted),
+        "",
+    )
 
 
 def care_team(chart: Chart, encounter: Resource, site: Site, found: Found, kind: str) -> list[dict[str, Any]]:
@@ -98,7 +101,9 @@ def _member(
     systems = site.terminology.systems
     practitioner, specialty = individual, individual.get("specialty") or ()
     if individual["resourceType"] == "PractitionerRole":
-        linked = found.follow(chart, individual, individual.get("practitioner"), f"{at}.practitioner", severity=Severity.WARNING)
+        linked = found.follow(
+            chart, individual, individual.get("practitioner"), f"{at}.practitioner", severity=Severity.WARNING
+        )
         if linked is None:
             return None
         practitioner = linked
@@ -153,7 +158,11 @@ def facility(
     location = None
     for position, stay in enumerate(encounter.get("location") or ()):
         resolved = found.follow(
-            chart, encounter, stay.get("location"), f"Encounter.location[{position}].location", severity=Severity.WARNING
+            chart,
+            encounter,
+            stay.get("location"),
+            f"Encounter.location[{position}].location",
+            severity=Severity.WARNING,
         )
         location = location or resolved
     if site.options.service_facility == "never" or place in {"02", "10", "12"}:

@@ -22,7 +22,15 @@ _REFERENCE: Shape = {"reference": str, "identifier": _IDENTIFIER, "type": str, "
 _PERIOD: Shape = {"start": str, "end": str}
 _QUANTITY: Shape = {"value": _NUMBER, "unit": str, "code": str}
 _MONEY: Shape = {"value": _NUMBER, "currency": str}
-_NAME: Shape = {"use": str, "text": str, "family": str, "given": [str], "prefix": [str], "suffix": [str], "period": _PERIOD}
+_NAME: Shape = {
+    "use": str,
+    "text": str,
+    "family": str,
+    "given": [str],
+    "prefix": [str],
+    "suffix": [str],
+    "period": _PERIOD,
+}
 _ADDRESS: Shape = {
     "use": str, "type": str, "line": [str], "city": str, "state": str, "postalCode": str, "country": str, "period": _PERIOD,
 }  # fmt: skip
@@ -30,7 +38,12 @@ _TELECOM: Shape = {"system": str, "value": str, "use": str}
 _PERSON: dict[str, Shape] = {
     "identifier": [_IDENTIFIER], "name": [_NAME], "telecom": [_TELECOM], "gender": str, "birthDate": str, "address": [_ADDRESS],
 }  # fmt: skip
-_BASE: dict[str, Shape] = {"id": str, "meta": {"lastUpdated": str, "versionId": str}, "extension": [{"url": str}], "contained": [{"resourceType": str}]}
+_BASE: dict[str, Shape] = {
+    "id": str,
+    "meta": {"lastUpdated": str, "versionId": str},
+    "extension": [{"url": str}],
+    "contained": [{"resourceType": str}],
+}
 
 SHAPES: dict[str, dict[str, Shape]] = {
     "Encounter": {

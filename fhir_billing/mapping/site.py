@@ -7,7 +7,7 @@ typing error in a site file is a wrong bill.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -141,7 +141,9 @@ def known(document: Mapping[str, Any], words: set[str], where: str) -> None:
     """Refuse a word that nobody reads."""
     unknown = sorted(set(map(str, document)) - words)
     if unknown:
-        raise MappingInvalid(f"{where}: nobody reads {', '.join(unknown)}", fix=f"known here are {', '.join(sorted(words))}")
+        raise MappingInvalid(
+            f"{where}: nobody reads {', '.join(unknown)}", fix=f"known here are {', '.join(sorted(words))}"
+        )
 
 
 def _span(value: Any, where: str) -> timedelta:
@@ -170,7 +172,7 @@ def read_payer(document: Mapping[str, Any], where: str) -> tuple[PayerProfile, l
         acknowledgment_due=_span(document.get("acknowledgment_due", "2 days"), where),
         answer_due=_span(document.get("answer_due", "30 days"), where),
         appeals=tuple(
-            AppealLevel(level=int(a["level"]), within=_span(a["within"], where))
+            AppealLevel(level=int(str(a["level"])), within=_span(a["within"], where))
             for a in document.get("appeals") or ({"level": 1, "within": "180 days"},)
         ),
         edits=document.get("edits") or {},
@@ -189,7 +191,9 @@ def read_chargemaster(document: Mapping[str, Any], where: str, into: Chargemaste
     into.revenue_otherwise = str(document.get("revenue_otherwise", into.revenue_otherwise))
     for row in document.get("rows") or ():
         if not isinstance(row, list) or not 2 <= len(row) <= 3 or not all(isinstance(cell, str) for cell in row):
-            raise MappingInvalid(f"{where}: the row {row!r} is not two or three quoted strings", fix='write ["99213", "125.00"]')
+            raise MappingInvalid(
+                f"{where}: the row {row!r} is not two or three quoted strings", fix='write ["99213", "125.00"]'
+            )
         try:
             amount = cents(row[1]) if row[1] else None
         except NotMoney as error:
@@ -267,7 +271,7 @@ def read_sender(document: Any, where: str) -> Sender:
     return Sender(**{str(k): str(v) for k, v in document.items()})
 
 
-def read_carcs(documents: list[tuple[Mapping[str, Any], str]]) -> CarcTable:
+def read_carcs(documents: Sequence[tuple[Mapping[str, Any], str]]) -> CarcTable:
     """The tables that say where an 835's adjustments go: rows of group (or *), reason, account."""
     rows: dict[tuple[str, str], Bucket] = {}
     for document, where in documents:
@@ -276,7 +280,9 @@ def read_carcs(documents: list[tuple[Mapping[str, Any], str]]) -> CarcTable:
                 group, reason, bucket, *_ = row
                 rows[group, reason] = Bucket(bucket)
             except ValueError as error:
-                raise MappingInvalid(f"{where}: the row {row!r} is not group, reason, account", fix='write ["CO", "45", "contractual"]') from error
+                raise MappingInvalid(
+                    f"{where}: the row {row!r} is not group, reason, account", fix='write ["CO", "45", "contractual"]'
+                ) from error
     return CarcTable(rows=rows)
 
 
@@ -310,4 +316,6 @@ def read_site(document: Mapping[str, Any], where: str, **parts: Any) -> Site:
 
 
 def _flat(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in document.items() if k in {"tax_id", "taxonomy", "phone", "pay_to", "address", "name", "npi"}}
+    return {
+        k: v for k, v in document.items() if k in {"tax_id", "taxonomy", "phone", "pay_to", "address", "name", "npi"}
+    }

@@ -50,7 +50,14 @@ def _share(parts: list[list[dict[str, Any]]], lines: list[dict[str, Any]], most:
     wanted = [*parts, *([parts[0]] * (count - len(parts)))]
     buckets: list[list[dict[str, Any]]] = [[] for _ in range(count)]
     for line in lines:
-        home = next((p for p, some in enumerate(parts) if line["pointers"] and line["pointers"][0] in {d["sequence"] for d in some}), 0)
+        home = next(
+            (
+                p
+                for p, some in enumerate(parts)
+                if line["pointers"] and line["pointers"][0] in {d["sequence"] for d in some}
+            ),
+            0,
+        )
         place = home if len(buckets[home]) < most else min(range(count), key=lambda p: len(buckets[p]))
         buckets[place].append(line)
     for bucket in buckets:

@@ -20,8 +20,10 @@ def stay(chart: Chart, encounter: Resource, site: Site) -> dict[str, Any]:
     period = encounter.get("period") or {}
     drg_urls = site.options.extensions.get("drg", (f"{extensions.OURS}drg",))
     return {
-        "admissionType": terminology.code(encounter.get("priority"), "admission-type") or defaults.get("admission_type"),
-        "admissionSource": terminology.code(hospital.get("admitSource"), "admission-source") or defaults.get("admission_source"),
+        "admissionType": terminology.code(encounter.get("priority"), "admission-type")
+        or defaults.get("admission_type"),
+        "admissionSource": terminology.code(hospital.get("admitSource"), "admission-source")
+        or defaults.get("admission_source"),
         "patientStatus": _status(hospital.get("dischargeDisposition"), site) or defaults.get("patient_status"),
         "admittedAt": _minute(period.get("start"), site),
         "dischargedAt": _minute(period.get("end"), site),
@@ -36,7 +38,9 @@ def stay(chart: Chart, encounter: Resource, site: Site) -> dict[str, Any]:
 def _status(concept: dict[str, Any] | None, site: Site) -> str:
     if not concept:
         return ""
-    return in_system([concept], "discharge", site.terminology.systems) or site.terminology.code(concept, "patient-status")
+    return in_system([concept], "discharge", site.terminology.systems) or site.terminology.code(
+        concept, "patient-status"
+    )
 
 
 def _minute(text: str | None, site: Site) -> str | None:

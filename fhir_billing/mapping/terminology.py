@@ -15,7 +15,9 @@ from fhir_billing.domain.errors import MappingInvalid
 
 Coding: TypeAlias = dict[str, Any]
 
-EQUIVALENCES = frozenset({"equivalent", "equal", "wider", "subsumes", "narrower", "specializes", "inexact", "relatedto"})
+EQUIVALENCES = frozenset(
+    {"equivalent", "equal", "wider", "subsumes", "narrower", "specializes", "inexact", "relatedto"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +101,23 @@ class Terminology:
 
     def _row(self, row: Any, where: str) -> tuple[str, Target]:
         if not isinstance(row, list) or not 2 <= len(row) <= 4 or not all(isinstance(cell, str) for cell in row):
-            raise MappingInvalid(f"{where}: the row {row!r} is not two to four quoted strings", fix='write ["code", "target"]')
+            raise MappingInvalid(
+                f"{where}: the row {row!r} is not two to four quoted strings", fix='write ["code", "target"]'
+            )
         equivalence = row[2] if len(row) > 2 else "equivalent"
         if equivalence not in EQUIVALENCES:
-            raise MappingInvalid(f"{where}: {equivalence!r} is no equivalence", fix=f"use one of {', '.join(sorted(EQUIVALENCES))}")
+            raise MappingInvalid(
+                f"{where}: {equivalence!r} is no equivalence", fix=f"use one of {', '.join(sorted(EQUIVALENCES))}"
+            )
         return row[0], Target("", row[1], equivalence)
 
     @staticmethod
     def _put(table: Table, system: str, source: str, target: Target, replaces: bool, where: str) -> None:
         before = table.rows.get((system, source))
         if before is not None and not replaces and (before.code, before.system) != (target.code, target.system):
-            raise MappingInvalid(f"{where}: {source} is already mapped to {before.code} in {before.where}", fix="keep one row")
+            raise MappingInvalid(
+                f"{where}: {source} is already mapped to {before.code} in {before.where}", fix="keep one row"
+            )
         table.rows[system, source] = target
         table.bare[source] = target
 

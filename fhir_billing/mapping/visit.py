@@ -17,8 +17,8 @@ from typing import Any
 from fhir_billing.domain.finding import Finding, Owner
 from fhir_billing.domain.money import Money, show
 from fhir_billing.mapping import insurance, people
-from fhir_billing.mapping.chart import Chart, Resource
 from fhir_billing.mapping.charges import service_lines
+from fhir_billing.mapping.chart import Chart, Resource
 from fhir_billing.mapping.diagnoses import diagnoses as find_diagnoses
 from fhir_billing.mapping.found import Found
 from fhir_billing.mapping.people import reference
@@ -59,7 +59,9 @@ def claim_number(encounter: str) -> str:
     return "C-" + "".join(_CROCKFORD[(bits >> (5 * place)) & 31] for place in range(11, -1, -1))
 
 
-def draft_visit(chart: Chart, encounter: Resource, site: Site, as_of: date | None = None, *, trace: bool = False) -> VisitDraft:
+def draft_visit(
+    chart: Chart, encounter: Resource, site: Site, as_of: date | None = None, *, trace: bool = False
+) -> VisitDraft:
     """Draft a finished visit. `as_of` is its last day when nothing else is said."""
     found = Found(site.findings)
     number = claim_number(encounter["id"])
@@ -109,11 +111,16 @@ def _unknown_class(encounter: Resource, found: Found) -> None:
 
 
 def _facts(
-    chart: Chart, encounter: Resource, patient: Resource | None, key: tuple[str, str] | None, day: date | None, site: Site
+    chart: Chart,
+    encounter: Resource,
+    patient: Resource | None,
+    key: tuple[str, str] | None,
+    day: date | None,
+    site: Site,
 ) -> dict[str, Any]:
     name = people.best_name(patient or {}) or {}
     spoken = name.get("text") or " ".join([*(name.get("given") or ()), name.get("family", "")]).strip()
-    practitioner = next(
+    practitioner: dict[str, Any] = next(
         (p["individual"] for p in encounter.get("participant") or () if p.get("individual", {}).get("reference")), {}
     )
     resolved = chart.resolve(practitioner, encounter)

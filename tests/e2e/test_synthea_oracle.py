@@ -46,7 +46,9 @@ def tail(reference: str) -> str:
 
 def is_procedure_or_vaccine(item: dict[str, Any]) -> bool:
     """The newest set also has laboratory and supply items, which a visit's bill does not expect."""
-    return "procedureSequence" in item or item["productOrService"]["coding"][0]["system"] == "http://hl7.org/fhir/sid/cvx"
+    return (
+        "procedureSequence" in item or item["productOrService"]["coding"][0]["system"] == "http://hl7.org/fhir/sid/cvx"
+    )
 
 
 def expected(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
@@ -66,7 +68,9 @@ def expected(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
             items = [claim["item"][0], *(i for i in claim["item"][1:] if is_procedure_or_vaccine(i))]
             claims[encounter] = {
                 "lines": sorted(i["productOrService"]["coding"][0]["code"] for i in items),
-                "diagnoses": sorted(codes[tail(d["diagnosisReference"]["reference"])] for d in claim.get("diagnosis", [])),
+                "diagnoses": sorted(
+                    codes[tail(d["diagnosisReference"]["reference"])] for d in claim.get("diagnosis", [])
+                ),
                 "patient": tail(claim["patient"]["reference"]),
                 "provider": tail(claim["provider"]["reference"]),
                 "period": claim["billablePeriod"],
@@ -141,7 +145,10 @@ def compare(folder: Path, last_line: str, tmp_path: Path, capfdbinary: pytest.Ca
     held = {e for e, c in ours.items() if c["status"] == "draft"}
     assert {tail(o["extension"][0]["valueReference"]["reference"]) for o in told} == held
     without = {e for e in ours if not wanted[e]["diagnoses"]}
-    first = {tail(o["extension"][0]["valueReference"]["reference"]): o["issue"][0]["details"]["coding"][0]["code"] for o in told}
+    first = {
+        tail(o["extension"][0]["valueReference"]["reference"]): o["issue"][0]["details"]["coding"][0]["code"]
+        for o in told
+    }
     assert {e for e, key in first.items() if key == "no-diagnosis"} == without
     numbers = [c["identifier"][0]["value"] for c in claims]
     assert len(set(numbers)) == len(numbers)

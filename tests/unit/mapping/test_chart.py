@@ -48,7 +48,9 @@ def test_a_contained_resource_is_found_within_its_holder() -> None:
     assert chart(holder).resolve({"reference": "#out"}, holder) is None
 
 
-@pytest.mark.parametrize("reference", [{}, {"display": "x"}, {"reference": "Practitioner/no"}, {"reference": "x"}, {"reference": "A?b=c"}])
+@pytest.mark.parametrize(
+    "reference", [{}, {"display": "x"}, {"reference": "Practitioner/no"}, {"reference": "x"}, {"reference": "A?b=c"}]
+)
 def test_what_leads_nowhere_finds_nothing(reference: dict[str, Any]) -> None:
     assert chart(DOCTOR).resolve(reference) is None
 
@@ -103,7 +105,10 @@ def test_a_wrong_shape_is_refused_with_its_place(change: dict[str, Any], where: 
     assert "; " in str(complaint)
 
 
-@pytest.mark.parametrize("resource", [None, 1, [], {}, {"resourceType": 5}, {"resourceType": "Encounter"}, {"resourceType": "Patient", "id": 5}])
+@pytest.mark.parametrize(
+    "resource",
+    [None, 1, [], {}, {"resourceType": 5}, {"resourceType": "Encounter"}, {"resourceType": "Patient", "id": 5}],
+)
 def test_what_is_no_resource_is_a_complaint(resource: Any) -> None:
     assert len(gathered([resource]).complaints) == 1
 

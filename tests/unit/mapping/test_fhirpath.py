@@ -55,7 +55,20 @@ def test_every_path_of_the_mappings_compiles_in_fhirpathpy_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["now()", "today()", "%unknown.id", "%r.name.repeat(given)", "%r.", "%r.name.where(", "'open", "%r.name[", "a b", "%r ~ 1", ""]
+    "source",
+    [
+        "now()",
+        "today()",
+        "%unknown.id",
+        "%r.name.repeat(given)",
+        "%r.",
+        "%r.name.where(",
+        "'open",
+        "%r.name[",
+        "a b",
+        "%r ~ 1",
+        "",
+    ],
 )
 def test_what_is_not_in_the_subset_is_refused_when_it_is_loaded(source: str) -> None:
     with pytest.raises(NotInSubset):

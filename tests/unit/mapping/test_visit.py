@@ -38,7 +38,7 @@ def test_an_office_visit_is_a_ready_professional_claim() -> None:
     bill = claim.claim
     assert (bill.kind, bill.place, bill.charge) == (ClaimKind.PROFESSIONAL, "11", 12500)
     assert [d.code for d in bill.diagnoses] == ["I10"]
-    assert [(line.procedure, line.pointers, line.units) for line in bill.lines] == [("99213", (1,), 1)]
+    assert [(line.procedure, line.pointers, int(line.units)) for line in bill.lines] == [("99213", (1,), 1)]
     assert (bill.payer.id, bill.insurance[0].member_id, bill.insurance[0].relationship) == ("SYNAETNA", "EX1", "18")
     assert (bill.patient.family, bill.patient.middle, bill.patient.address.state) == ("Zztest", "Q", "MA")
     assert bill.served_from is not None
@@ -68,8 +68,13 @@ def test_the_billing_code_stands_first_and_the_charts_own_after_it_unchanged() -
 
 def test_a_chart_that_speaks_icd_and_cpt_needs_no_table() -> None:
     both = {"coding": [{"system": SCT, "code": "x"}, {"system": "urn:oid:2.16.840.1.113883.6.90", "code": "J02.9"}]}
-    visit = draft(chart(procedure(1) | {"code": coded("urn:oid:2.16.840.1.113883.6.12", "45378")}, condition={"code": both}))
-    assert visit.claims[0].resource["diagnosis"][0]["diagnosisCodeableConcept"]["coding"][0] == {"system": ICD, "code": "J02.9"}
+    visit = draft(
+        chart(procedure(1) | {"code": coded("urn:oid:2.16.840.1.113883.6.12", "45378")}, condition={"code": both})
+    )
+    assert visit.claims[0].resource["diagnosis"][0]["diagnosisCodeableConcept"]["coding"][0] == {
+        "system": ICD,
+        "code": "J02.9",
+    }
     assert visit.claims[0].claim.lines[1].procedure == "45378"
 
 
@@ -86,12 +91,18 @@ def test_a_code_without_a_system_is_not_guessed() -> None:
 
 @pytest.mark.parametrize("status", ["not-done", "entered-in-error", "preparation", "in-progress", "stopped"])
 def test_what_was_not_done_is_not_billed(status: str) -> None:
-    assert len(draft(chart(procedure(1, **{"status": status}))).claims[0].claim.lines) == 1
+    assert len(draft(chart(procedure(1, status=status))).claims[0].claim.lines) == 1
 
 
 @pytest.mark.parametrize("status", ["refuted", "entered-in-error"])
 def test_what_is_not_so_is_no_diagnosis(status: str) -> None:
-    visit = draft(chart(condition={"verificationStatus": coded("http://terminology.hl7.org/CodeSystem/condition-ver-status", status)}))
+    visit = draft(
+        chart(
+            condition={
+                "verificationStatus": coded("http://terminology.hl7.org/CodeSystem/condition-ver-status", status)
+            }
+        )
+    )
     assert keys(visit)[0] == "no-diagnosis"
 
 
@@ -102,7 +113,10 @@ def test_the_reason_for_a_visit_is_no_diagnosis() -> None:
 
 
 def test_encounter_diagnosis_gives_the_order() -> None:
-    ranks = [{"condition": {"reference": "Condition/c2"}, "rank": 1}, {"condition": {"reference": "Condition/c"}, "rank": 2}]
+    ranks = [
+        {"condition": {"reference": "Condition/c2"}, "rank": 1},
+        {"condition": {"reference": "Condition/c"}, "rank": 2},
+    ]
     visit = draft(chart(condition(2, "55822004"), encounter={"diagnosis": ranks}))
     assert [d.code for d in visit.claims[0].claim.diagnoses] == ["E785", "I10"]
 
@@ -159,16 +173,32 @@ def test_a_plan_that_changed_on_the_day_bills_the_new_one() -> None:
 
 
 def test_a_child_is_billed_under_the_parents_plan() -> None:
-    parent = {**PATIENT, "resourceType": "RelatedPerson", "id": "mum", "name": [{"family": "Zztest", "given": ["Eva"]}], "birthDate": "1960-03-03"}
-    child = {"relationship": coded("http://terminology.hl7.org/CodeSystem/subscriber-relationship", "child"), "subscriber": {"reference": "RelatedPerson/mum"}}
+    parent = {
+        **PATIENT,
+        "resourceType": "RelatedPerson",
+        "id": "mum",
+        "name": [{"family": "Zztest", "given": ["Eva"]}],
+        "birthDate": "1960-03-03",
+    }
+    child = {
+        "relationship": coded("http://terminology.hl7.org/CodeSystem/subscriber-relationship", "child"),
+        "subscriber": {"reference": "RelatedPerson/mum"},
+    }
     visit = draft(chart(parent, coverage=child))
     insurance = visit.claims[0].claim.insurance[0]
-    assert (insurance.relationship, insurance.subscriber.given, insurance.subscriber.ref) == ("19", "Eva", "RelatedPerson/mum")
+    assert (insurance.relationship, insurance.subscriber.given, insurance.subscriber.ref) == (
+        "19",
+        "Eva",
+        "RelatedPerson/mum",
+    )
     assert visit.is_ready
 
 
 def test_another_persons_plan_without_that_person_is_held() -> None:
-    child = {"relationship": coded("http://terminology.hl7.org/CodeSystem/subscriber-relationship", "child"), "subscriber": {}}
+    child = {
+        "relationship": coded("http://terminology.hl7.org/CodeSystem/subscriber-relationship", "child"),
+        "subscriber": {},
+    }
     assert "subscriber-missing" in keys(draft(chart(coverage=child)))
 
 
@@ -187,17 +217,27 @@ def test_a_charge_item_prices_the_line_of_the_same_code_one_to_one() -> None:
 
 def test_a_charge_item_for_something_else_is_a_line_of_its_own() -> None:
     visit = draft(chart(charge(1, coded(CPT, "87880"), "30.00")))
-    assert [(line.procedure, line.charge) for line in visit.claims[0].claim.lines] == [("99213", 12500), ("87880", 3000)]
+    assert [(line.procedure, line.charge) for line in visit.claims[0].claim.lines] == [
+        ("99213", 12500),
+        ("87880", 3000),
+    ]
 
 
 def test_a_charge_item_may_name_its_procedure() -> None:
-    visit = draft(chart(procedure(1), charge(1, coded(CPT, "45380"), "77.70", service=[{"reference": "Procedure/pr1"}])))
-    assert [(line.procedure, line.charge) for line in visit.claims[0].claim.lines] == [("99213", 12500), ("45380", 7770)]
+    visit = draft(
+        chart(procedure(1), charge(1, coded(CPT, "45380"), "77.70", service=[{"reference": "Procedure/pr1"}]))
+    )
+    assert [(line.procedure, line.charge) for line in visit.claims[0].claim.lines] == [
+        ("99213", 12500),
+        ("45380", 7770),
+    ]
 
 
 def test_only_charge_items_are_billed_where_the_site_says_so() -> None:
     more = [charge(1, coded(CPT, "99214"), "150.00"), procedure(1)]
-    visit = draft(chart(*more, condition={"code": coded(ICD, "I10")}, payer={"name": "Example Commercial Health"}), site("demo"))
+    visit = draft(
+        chart(*more, condition={"code": coded(ICD, "I10")}, payer={"name": "Example Commercial Health"}), site("demo")
+    )
     assert [(line.procedure, line.charge) for line in visit.claims[0].claim.lines] == [("99214", 15000)]
     assert visit.is_ready
 
@@ -209,9 +249,15 @@ def test_a_charge_item_that_is_not_billable_is_left_alone(status: str) -> None:
 
 def test_modifiers_and_units_come_from_the_charge_item() -> None:
     url = "https://fhir-billing.example/fhir/StructureDefinition/modifier"
-    item = charge(1, coded(CPT, "99213"), None, quantity={"value": 2}, extension=[{"url": url, "valueCode": "25"}, {"url": url, "valueCode": "59"}])
+    item = charge(
+        1,
+        coded(CPT, "99213"),
+        None,
+        quantity={"value": 2},
+        extension=[{"url": url, "valueCode": "25"}, {"url": url, "valueCode": "59"}],
+    )
     (line,) = draft(chart(item)).claims[0].claim.lines
-    assert (line.modifiers, line.units, line.charge) == (("25", "59"), 2, 25000)
+    assert (line.modifiers, int(line.units), line.charge) == (("25", "59"), 2, 25000)
 
 
 def test_a_price_that_is_no_amount_and_a_quantity_that_is_none_are_findings() -> None:
@@ -220,8 +266,7 @@ def test_a_price_that_is_no_amount_and_a_quantity_that_is_none_are_findings() ->
 
 
 def test_a_line_points_at_the_diagnosis_it_was_done_for() -> None:
-    reason = {"reasonReference": [{"reference": "Condition/c2"}]}
-    visit = draft(chart(condition(2, "55822004"), procedure(1, **reason)))
+    visit = draft(chart(condition(2, "55822004"), procedure(1, reasonReference=[{"reference": "Condition/c2"}])))
     assert [line.pointers for line in visit.claims[0].claim.lines] == [(1, 2), (2,)]
 
 
@@ -253,7 +298,9 @@ def test_more_than_twelve_diagnoses_become_two_claims_with_a_line_each() -> None
     assert [len(c.claim.diagnoses) for c in visit.claims] == [12, 2]
     assert [len(c.claim.lines) for c in visit.claims] == [1, 1]
     assert all(line.pointers for c in visit.claims for line in c.claim.lines)
-    assert {d.code for c in visit.claims for d in c.claim.diagnoses} == {d.code for d in [d for c in visit.claims for d in c.claim.diagnoses]}
+    assert {d.code for c in visit.claims for d in c.claim.diagnoses} == {
+        d.code for d in [d for c in visit.claims for d in c.claim.diagnoses]
+    }
     assert visit.is_ready
 
 
@@ -284,7 +331,9 @@ def test_a_visit_without_a_day_is_held(period: dict[str, str]) -> None:
 
 
 def test_a_class_that_no_table_knows_is_held() -> None:
-    assert "code-unmapped" in keys(draft(chart(encounter={"class": {"system": ENCOUNTER["class"]["system"], "code": "XYZ"}})))
+    assert "code-unmapped" in keys(
+        draft(chart(encounter={"class": {"system": ENCOUNTER["class"]["system"], "code": "XYZ"}}))
+    )
 
 
 def test_a_visit_that_is_never_billed_is_said_so() -> None:
@@ -295,7 +344,10 @@ def test_a_visit_that_is_never_billed_is_said_so() -> None:
 def test_the_day_of_service_is_the_sites_own() -> None:
     late = {"period": {"start": "2026-01-11T03:30:00Z", "end": "2026-01-11T04:00:00Z"}}
     more = [charge(1, coded(CPT, "99214"), "150.00")]
-    parts = {"condition": {"code": coded(ICD, "I10")}, "payer": {"name": "Example Commercial Health"}}
+    parts: dict[str, Any] = {
+        "condition": {"code": coded(ICD, "I10")},
+        "payer": {"name": "Example Commercial Health"},
+    }
     visit = draft(chart(*more, encounter=late, **parts), site("demo"))
     assert str(visit.served_on) == "2026-01-10"
     assert str(draft(chart(encounter=late)).served_on) == "2026-01-11"
@@ -317,4 +369,6 @@ def test_the_same_chart_makes_the_same_claim_byte_for_byte() -> None:
     from fhir_billing.fhir.text import dumps
 
     assert dumps(draft(chart()).claims[0].resource) == dumps(draft(chart()).claims[0].resource)
-    assert dumps(draft_of(gathered([*chart(), CONDITION])).claims[0].resource) == dumps(draft(chart()).claims[0].resource)
+    assert dumps(draft_of(gathered([*chart(), CONDITION])).claims[0].resource) == dumps(
+        draft(chart()).claims[0].resource
+    )

@@ -52,9 +52,16 @@ PAYER: Resource = {"resourceType": "Organization", "id": "a", "name": "Aetna"}
 PROVIDER: Resource = {"resourceType": "Organization", "id": "o", "name": "Example Organization"}
 
 
-def chart(*more: Resource, without: str = "", **changes: dict[str, Any]) -> list[Resource]:
+def chart(*more: Resource, without: str = "", **changes: Any) -> list[Resource]:
     """The visit's resources; `encounter={...}` and the like change one, `without` leaves one out by type."""
-    base = {"patient": PATIENT, "encounter": ENCOUNTER, "condition": CONDITION, "coverage": COVERAGE, "payer": PAYER, "provider": PROVIDER}
+    base = {
+        "patient": PATIENT,
+        "encounter": ENCOUNTER,
+        "condition": CONDITION,
+        "coverage": COVERAGE,
+        "payer": PAYER,
+        "provider": PROVIDER,
+    }
     made = [{**copy.deepcopy(resource), **changes.get(name, {})} for name, resource in base.items()]
     return [r for r in made if r["resourceType"] != without] + list(more)
 
