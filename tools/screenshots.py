@@ -143,9 +143,10 @@ def readme_pictures(browser: Browser) -> list[str]:
     views = wiring.views
     listed = views.claims()
     by_state = {state: [row for row in listed if row.state is state] for state in State}
-    decided = [*by_state[State.DENIED], *by_state[State.PAID], *by_state[State.CLOSED], *listed]
+    partly = [row for row in by_state[State.DENIED] if (page := views.claim(row.number)) and page.sums.plan_paid]
+    decided = [*partly, *by_state[State.DENIED], *by_state[State.PAID], *by_state[State.CLOSED], *listed]
     waiting = [*(r for r in by_state[State.HELD] if r.owner == "clinician"), *by_state[State.PAID], *listed]
-    paths = {"today": "/", "worklist": "/worklists/all"}
+    paths = {"today": "/"}
     if decided:
         paths["claim"] = f"/claims/{decided[0].number}"
     if remittances := views.remittances():
@@ -160,9 +161,9 @@ def readme_pictures(browser: Browser) -> list[str]:
         if waiting:
             narrow = signed_in(browser, base, width=800, theme="dark", height=700)
             narrow.goto(f"{base}/visit/{waiting[0].encounter.rpartition('/')[2]}")
-            narrow.screenshot(path=PICTURES / "clinician.png")
+            narrow.screenshot(path=PICTURES / "visit.png")
     print(f"screenshots: taken {datetime.now(UTC):%Y-%m-%d}", file=sys.stderr)
-    return [*paths, *(["clinician"] if waiting else [])]
+    return [*paths, *(["visit"] if waiting else [])]
 
 
 if __name__ == "__main__":
