@@ -46,6 +46,12 @@ def _best(found: Sequence[dict[str, Any]], uses: Sequence[str | None]) -> dict[s
     return _bare(current[0]) if current else None
 
 
+def spoken(name: Mapping[str, Any]) -> str:
+    """A name as people say it."""
+    parts = [*(name.get("prefix") or ()), *(name.get("given") or ()), name.get("family", "")]
+    return name.get("text") or " ".join(part for part in parts if part)
+
+
 def _bare(element: dict[str, Any]) -> dict[str, Any]:
     """Without extensions: a bill needs no map co-ordinates."""
     return {k: v for k, v in element.items() if k != "extension"} if "extension" in element else element

@@ -123,7 +123,7 @@ def _check(value: Any, wanted: Shape, at: str, found: list[Fault]) -> None:
             found.append((at, "is not a list"))
             return
         for position, each in enumerate(value):
-            if each is None:
+            if each is None and wanted[0] is str:
                 continue  # a list of primitives may hold null where an extension stands beside it
             _check(each, wanted[0], f"{at}[{position}]", found)
     elif isinstance(value, bool) or not isinstance(value, wanted):

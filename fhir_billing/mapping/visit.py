@@ -118,20 +118,20 @@ def _facts(
     day: date | None,
     site: Site,
 ) -> dict[str, Any]:
-    name = people.best_name(patient or {}) or {}
-    spoken = name.get("text") or " ".join([*(name.get("given") or ()), name.get("family", "")]).strip()
+    name = {**(people.best_name(patient or {}) or {}), "prefix": ()}
     practitioner: dict[str, Any] = next(
         (p["individual"] for p in encounter.get("participant") or () if p.get("individual", {}).get("reference")), {}
     )
     resolved = chart.resolve(practitioner, encounter)
     if resolved and resolved["resourceType"] == "PractitionerRole":
         resolved = chart.resolve(resolved.get("practitioner"), resolved)
-    whose = people.best_name(resolved or {}) or {}
     return {
-        "patient": "/".join(key) if key else "", "patient_name": spoken, "patient_birth": site.days.day((patient or {}).get("birthDate")),
-        "served_on": day, "what": site.terminology.code(encounter.get("class"), "visit-word") or "visit",
-        "practitioner": practitioner.get("display") or whose.get("text")
-        or " ".join([*(whose.get("prefix") or ()), *(whose.get("given") or ()), whose.get("family", "")]).strip(),
+        "patient": "/".join(key) if key else "",
+        "patient_name": people.spoken(name),
+        "patient_birth": site.days.day((patient or {}).get("birthDate")),
+        "served_on": day,
+        "what": site.terminology.code(encounter.get("class"), "visit-word") or "visit",
+        "practitioner": practitioner.get("display") or people.spoken(people.best_name(resolved or {}) or {}),
     }  # fmt: skip
 
 
