@@ -143,7 +143,7 @@ def readme_pictures(browser: Browser) -> list[str]:
     views = wiring.views
     listed = views.claims()
     by_state = {state: [row for row in listed if row.state is state] for state in State}
-    partly = [row for row in by_state[State.DENIED] if (page := views.claim(row.number)) and page.sums.plan_paid]
+    partly = [row for row in by_state[State.DENIED] if (found := views.claim(row.number)) and found.sums.plan_paid]
     decided = [*partly, *by_state[State.DENIED], *by_state[State.PAID], *by_state[State.CLOSED], *listed]
     waiting = [*(r for r in by_state[State.HELD] if r.owner == "clinician"), *by_state[State.PAID], *listed]
     paths = {"today": "/"}
