@@ -19,6 +19,8 @@ from fhir_billing.domain.ledger import Journal, Posting
 from fhir_billing.domain.lifecycle import Event, State
 from fhir_billing.domain.money import Money, show, spoken
 from fhir_billing.domain.remittance import ClaimPayment, Remittance, out_of_balance
+from fhir_billing.fhir.claim import read_claim
+from fhir_billing.fhir.text import loads
 
 NO_CLAIM = "0"
 """CLP01 of a claim for which the payer had no number of ours."""
@@ -88,7 +90,9 @@ def _doubt(remittance: Remittance, twin: RemittanceRecord) -> dict[str, object]:
 
 
 def _record(turn: Turn, remittance: Remittance, status: str, say: str = "") -> str:
-    number = turn.book.next_remittance_number()
+    twins = turn.book.remittances(payer=remittance.payer_id, trace=remittance.trace)
+    seen = next((t for t in twins if t.digest == remittance.digest and t.message == turn.message.id), None)
+    number = seen.number if seen else turn.book.next_remittance_number()  # a retry is the same remittance again
     turn.book.save_remittance(
         RemittanceRecord(
             number=number,
@@ -230,6 +234,7 @@ def _advance(
 ) -> None:
     payment = remittance.claims[sequence]
     decided = posting.decide(payment, turn.site.carcs)
+    _ask_the_next_payer(turn, claim, f"{posting.remittance_key(remittance)}:{sequence}:next")
     turn.settle_patient(claim.number, claim.patient, f"{posting.remittance_key(remittance)}:{sequence}:applied")
     icn = {"icn": payment.icn} if payment.icn else {}
     money = f"{spoken(payment.paid)} of {spoken(payment.charge)}"
@@ -254,6 +259,28 @@ def _advance(
         )
     if moved.state is State.PAID:
         turn.settle_claim(moved)
+
+
+def _ask_the_next_payer(turn: Turn, claim: ClaimRecord, key: str) -> None:
+    """A patient is not billed while another plan may still pay: the share waits under that plan's name."""
+    others = read_claim(loads(claim.resource)).insurance[1:]
+    if not others:
+        return
+    balances = turn.book.balances(claim.number)
+    payer = others[0].payer.id
+    waits = sum(
+        p.amount
+        for journal in turn.book.journals(claim.number)
+        for p in journal.postings
+        if p.account == ledger.RECEIVABLE_PAYER and p.party == payer and p.claim == claim.number
+    )
+    change = max(0, balances.get(ledger.RECEIVABLE_PATIENT, 0) + waits) - waits
+    if change:
+        turn.post(
+            posting.asked_of_next_payer(
+                key=key, claim=claim.number, patient=claim.patient, payer=payer, amount=change, on=turn.today
+            )
+        )
 
 
 def _disputed(turn: Turn, payment: ClaimPayment, adjustment: Adjustment) -> bool:

@@ -164,7 +164,7 @@ def copays(wiring: Wiring) -> list[tuple[str, str]]:
 def announced(wiring: Wiring) -> list[tuple[str, str, str]]:
     """Trace, amount and payer of each remittance whose money the bank now shows."""
     with wiring.store.begin() as book:
-        found = {(r.trace, r.payer) for r in book.remittances() if r.status == "posted" and r.paid > 0}
+        found = {(r.trace, r.payer_name) for r in book.remittances() if r.status == "posted" and r.paid > 0}
         sums = [(trace, sum(book.clearing(trace).values()), payer) for trace, payer in sorted(found)]
     return [(trace, show(amount), payer) for trace, amount, payer in sums if amount > 0]
 

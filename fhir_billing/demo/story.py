@@ -132,7 +132,7 @@ def _deposits(wiring: Wiring) -> None:
             {"act": "deposit", "trace": trace, "amount": amount, "payer": payer},
             who="demo biller",
             at=wiring.clock.now(),
-            key=f"demo-deposit-{payer}-{trace}",
+            key=f"demo-deposit-{trace}",
         )
 
 

@@ -262,6 +262,20 @@ def unapplied_moved(*, key: str, claim: str, patient: str, owed: Money, unapplie
     )
 
 
+def asked_of_next_payer(*, key: str, claim: str, patient: str, payer: str, amount: Money, on: date) -> Journal:
+    """Another plan may still pay the patient's share: it is asked first. A negative amount takes that back."""
+    return Journal(
+        key=key,
+        posted_on=on,
+        because=f"{spoken(abs(amount))} {'waits for' if amount > 0 else 'no longer waits for'} the next plan, {payer}",
+        claim=claim,
+        postings=(
+            Posting(account=ledger.RECEIVABLE_PAYER, amount=amount, claim=claim, party=payer),
+            Posting(account=ledger.RECEIVABLE_PATIENT, amount=-amount, claim=claim, party=patient),
+        ),
+    )
+
+
 def given_up(*, key: str, claim: str, payer: str, amount: Money, on: date, reason: str) -> Journal:
     """The fight is given up: what was in dispute becomes a loss."""
     return Journal(

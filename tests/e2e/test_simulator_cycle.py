@@ -170,7 +170,7 @@ def test_the_demos_own_charts_meet_every_habit(tmp_path: Path) -> None:
     sums = {name: balances for name, (_, balances) in by_name(story).items()}
     assert sums["Ada"] == {"AC": "49.00", "CL": "86.00", "PT": "20.00"}
     assert sums["Fay"] == {"AC": "3275.75", "CL": "6640.00", "PT": "3160.00"}
-    assert sums["Dee"] == {"AC": "51.60", "CL": "78.40", "PT": "20.00"}
+    assert sums["Dee"] == {"AC": "51.60", "CL": "78.40", "RP": "20.00"}
     assert sums["Jo"] == {"AC": "114.00", "CL": "76.80", "PT": "19.20", "RD": "125.00"}
     assert story.whole_book() == 0
     assert story.replay_is_equal(tmp_path)

@@ -194,7 +194,9 @@ def test_s5_a_take_back_opens_a_closed_claim_and_the_patient_is_not_billed(tmp_p
     assert story.balances(eli) == {"RD": "220.00", "UN": "-25.00", "BK": "25.00"}
     assert "PT" not in story.balances(eli), "the patient is not billed for a take-back"
 
-    found = story.act("other-coverage", claim=eli, payer="EXC02", payer_name="Example Mutual Benefit", member_id="EX200005")
+    found = story.act(
+        "other-coverage", claim=eli, payer="EXC02", payer_name="Example Mutual Benefit", member_id="EX200005"
+    )
     assert found.startswith("done"), found
     again = f"{eli}-B"
     assert story.state(eli) is State.CLOSED
@@ -210,7 +212,9 @@ def test_s5_a_take_back_opens_a_closed_claim_and_the_patient_is_not_billed(tmp_p
     assert story.replay_is_equal(tmp_path)
 
 
-def test_s13_the_same_remittance_by_three_routes_is_posted_once_and_a_changed_one_is_doubted(tmp_path: Path, database: str) -> None:
+def test_s13_the_same_remittance_by_three_routes_is_posted_once_and_a_changed_one_is_doubted(
+    tmp_path: Path, database: str
+) -> None:
     story = begin(tmp_path, database, "story-s1")
     ada = closed(story, "ada")
     story.act("pay", claim=ada, amount="20.00", how="tapped at the desk")
@@ -233,7 +237,9 @@ def test_s13_the_same_remittance_by_three_routes_is_posted_once_and_a_changed_on
         assert [a.channel for a in book.arrivals(first.message)] == ["loopback", "sftp", "upload"]
 
     changed = body.replace(b"BPR*I*86*", b"BPR*I*96*").replace(b"*125*68*", b"*125*78*")
-    changed = changed.replace(b"CLP*" + ada.encode() + b"*1*155*86*", b"CLP*" + ada.encode() + b"*1*155*96*").replace(b"CAS*CO*45*37", b"CAS*CO*45*27")
+    changed = changed.replace(b"CLP*" + ada.encode() + b"*1*155*86*", b"CLP*" + ada.encode() + b"*1*155*96*").replace(
+        b"CAS*CO*45*37", b"CAS*CO*45*27"
+    )
     assert changed != body
     doubt = story.receive("changed.835", changed, channel="upload")
     assert doubt.outcome == "quarantined"
@@ -243,7 +249,9 @@ def test_s13_the_same_remittance_by_three_routes_is_posted_once_and_a_changed_on
     assert story.replay_is_equal(tmp_path)
 
 
-def test_a_real_ehr_is_read_when_it_rings_and_holds_what_became_of_the_visit(tmp_path: Path, sekmet_smart: Sekmet) -> None:
+def test_a_real_ehr_is_read_when_it_rings_and_holds_what_became_of_the_visit(
+    tmp_path: Path, sekmet_smart: Sekmet
+) -> None:
     from fhir_billing.ehr.write import find
     from fhir_billing.worker import beat
 
@@ -254,7 +262,11 @@ def test_a_real_ehr_is_read_when_it_rings_and_holds_what_became_of_the_visit(tmp
     for name in ("clinic", "ada"):
         reader.client.batch({"resourceType": "Bundle", "type": "batch", "entry": charts.entries(name)})
     story = Story(
-        folder=tmp_path, database=f"sqlite:///{tmp_path / 'book.db'}", scenario="story-s1", day="2026-03-02", ehr=(reader, writer)
+        folder=tmp_path,
+        database=f"sqlite:///{tmp_path / 'book.db'}",
+        scenario="story-s1",
+        day="2026-03-02",
+        ehr=(reader, writer),
     )
     story.rang("Encounter/ada-visit")
     assert story.claims() == {}, "the doorbell says closed, the EHR says open: the EHR is believed"
@@ -292,7 +304,9 @@ def test_a_real_ehr_is_read_when_it_rings_and_holds_what_became_of_the_visit(tmp
 
         message = book.message(1)
         assert message is not None
-        again = resources(Turn(book=book, message=message, site=story.wiring.site), claim=story_claim(book, claim.number))
+        again = resources(
+            Turn(book=book, message=message, site=story.wiring.site), claim=story_claim(book, claim.number)
+        )
     writer.write(again)
     unchanged = find(reader.client, "Task", claim.number)
     assert unchanged is not None
@@ -332,3 +346,13 @@ def _remittance_bytes(story: Story) -> bytes:
         message = book.message(remittance.message)
     assert message is not None
     return message.body
+
+
+def test_a_patient_with_a_second_plan_is_not_billed_before_that_plan_has_answered(tmp_path: Path) -> None:
+    story = begin(tmp_path, f"sqlite:///{tmp_path / 'book.db'}", "demo")
+    dee = closed(story, "dee")
+    story.send()
+    story.collect()
+    assert story.state(dee) is State.PAID
+    assert story.balances(dee) == {"CL": "78.40", "AC": "51.60", "RP": "20.00"}
+    assert any("waits for the next plan, EXC02" in line for line in story.biography(dee))
