@@ -6,6 +6,7 @@ Every YAML file under sites/SITE is read; its first word says what it is. `conce
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from fhir_billing.mapping.site import Chargemaster, Site
 from fhir_billing.mapping.terminology import Systems, Terminology
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 KINDS = ("site", "overlay", "concepts", "chargemaster", "payer", "code-systems", "mapping")
 _CONCEPT_WORDS = {"concepts", "version", "about", "title", "from", "to", "rows", "unmapped", "fixed"}
 
@@ -31,7 +33,7 @@ _CONCEPT_WORDS = {"concepts", "version", "about", "title", "from", "to", "rows",
 def load(site: str, root: Path) -> Site:
     """Read and compile everything that a site decides. Raises MappingInvalid with file and line."""
     folder = root / "sites" / site
-    if not folder.is_dir() or site.startswith("_"):
+    if not _NAME.fullmatch(site) or not folder.is_dir():
         known = sorted(p.name for p in (root / "sites").glob("[!_]*") if p.is_dir())
         raise MappingInvalid(f"there is no site {site} in {root / 'sites'}", fix=f"use one of {', '.join(known)}")
     shared = [*_documents(root, root / "concepts"), *_documents(root, root / "payers")]

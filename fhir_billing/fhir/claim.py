@@ -206,9 +206,10 @@ def _billed(reference: Resource, inside: dict[str, Resource]) -> Resource:
 
 def _day(text: str | None) -> date | None:
     try:
-        return date.fromisoformat(text[:10]) if text else None
+        found = date.fromisoformat(text[:10]) if text else None
     except ValueError:
         return None
+    return found if found and 1850 <= found.year <= 2199 else None
 
 
 def _digits(text: str) -> str:

@@ -12,6 +12,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 AS_WRITTEN = "as-written"
+FIRST_YEAR, LAST_YEAR = 1850, 2199
+"""Outside, a date is a slip of the keyboard (9999-12-31), and no window can be counted from it."""
 
 
 class LocalDays:
@@ -24,8 +26,9 @@ class LocalDays:
         self._days = lru_cache(maxsize=4096)(self._day)
 
     def day(self, text: str | None) -> date | None:
-        """The local day of a date or dateTime; None for nothing, a partial date, or what is no date."""
-        return self._days(text) if text else None
+        """The local day of a date or dateTime; None for nothing, a partial date, what is no date, or no year of ours."""
+        found = self._days(text) if text else None
+        return found if found and FIRST_YEAR <= found.year <= LAST_YEAR else None
 
     def _day(self, text: str) -> date | None:
         if len(text) == 10 or (self.zone is None and len(text) > 10):
@@ -41,10 +44,9 @@ class LocalDays:
         if not text or len(text) <= 10:
             return None
         try:
-            found = datetime.fromisoformat(text)
-        except ValueError:
+            return self.of(datetime.fromisoformat(text))
+        except (ValueError, OverflowError):
             return None
-        return self.of(found)
 
     def of(self, moment: datetime) -> datetime:
         """The local wall time of an instant."""

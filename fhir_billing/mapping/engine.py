@@ -12,19 +12,13 @@ from fhir_billing.domain.errors import MappingInvalid
 from fhir_billing.domain.finding import Finding, Owner
 from fhir_billing.mapping.chart import Resource
 from fhir_billing.mapping.document import Source, check_mapping
-from fhir_billing.mapping.fhirpath import Compiled, Env, truth
+from fhir_billing.mapping.fhirpath import Compiled
+from fhir_billing.mapping.fhirpath_functions import Env, truth
 from fhir_billing.mapping.found import SEVERITIES, Found
+from fhir_billing.mapping.model import ANYTHING, NEEDS
 from fhir_billing.mapping.overlay import Flat, flatten
 from fhir_billing.mapping.site import Site
 from fhir_billing.mapping.template import Build, Origin, Scope, Template
-
-NEEDS = frozenset(
-    {
-        "Encounter", "Patient", "PatientName", "PatientAddress", "Insurances", "Payer", "Coverage", "BillingProvider", "ServiceProvider",
-        "CareTeam", "Facility", "Diagnoses", "Lines", "Stay", "Number", "Place", "Filing", "Total", "asOf", "Mapping", "Accident",
-    }
-)  # fmt: skip
-"""What a mapping may ask for."""
 
 KINDS = ("professional", "institutional")
 
@@ -81,7 +75,7 @@ class CompiledMapping:
 def _compile(flat: Flat, *, traced: bool) -> tuple[Build, dict[str, Compiled], Scope, Template]:
     source = flat.source
     template = Template(source.file, source.lines, traced=traced)
-    unknown = sorted(set(source.data["needs"]) - NEEDS)
+    unknown = sorted(set(source.data["needs"]) - set(NEEDS))
     if unknown:
         raise MappingInvalid(
             f"{source.line(('needs',))}: there is no {', '.join(unknown)}",
@@ -90,9 +84,9 @@ def _compile(flat: Flat, *, traced: bool) -> tuple[Build, dict[str, Compiled], S
     needs = frozenset(source.data["needs"])
     slots: dict[str, Compiled] = {}
     for name, slot in (source.data.get("slots") or {}).items():
-        scope = Scope(needs=needs, slots=slots)
+        scope = Scope(needs=needs, slots=slots, kinds=NEEDS)
         slots[name] = template.expression(str(slot["default"]), scope, ("slots", name))
-    scope = Scope(needs=needs, slots=slots)
+    scope = Scope(needs=needs, slots=slots, kinds=NEEDS)
     return template.compile(source.data["into"], scope, ("into",)), slots, scope, template
 
 
@@ -106,7 +100,7 @@ def compile_mapping(flat: Flat) -> CompiledMapping:
         musts.append(
             Must(
                 key=str(must["key"]),
-                that=template.expression(str(must["that"]), scope.within("claim"), path),
+                that=template.expression(str(must["that"]), scope.within(claim=ANYTHING), path),
                 say=str(must["say"]),
                 fix=str(must.get("fix", "")),
                 by=Owner(str(must.get("fix_by", "biller"))),

@@ -17,6 +17,8 @@ Fault: TypeAlias = tuple[str, str]
 _NUMBER = (int, Decimal)
 _CODING: Shape = {"system": str, "code": str, "display": str}
 _CONCEPT: Shape = {"coding": [_CODING], "text": str}
+_CLASS: Shape = {"system": str, "code": str, "display": str, "coding": [_CODING]}
+"""A Coding; some servers write a CodeableConcept where R4 has a Coding."""
 _IDENTIFIER: Shape = {"system": str, "value": str, "type": _CONCEPT, "use": str}
 _REFERENCE: Shape = {"reference": str, "identifier": _IDENTIFIER, "type": str, "display": str}
 _PERIOD: Shape = {"start": str, "end": str}
@@ -47,7 +49,7 @@ _BASE: dict[str, Shape] = {
 
 SHAPES: dict[str, dict[str, Shape]] = {
     "Encounter": {
-        **_BASE, "identifier": [_IDENTIFIER], "status": str, "class": _CODING, "type": [_CONCEPT], "priority": _CONCEPT, "subject": _REFERENCE,
+        **_BASE, "identifier": [_IDENTIFIER], "status": str, "class": _CLASS, "type": [_CONCEPT], "priority": _CONCEPT, "subject": _REFERENCE,
         "participant": [{"type": [_CONCEPT], "individual": _REFERENCE, "period": _PERIOD}], "period": _PERIOD,
         "reasonReference": [_REFERENCE], "diagnosis": [{"condition": _REFERENCE, "use": _CONCEPT, "rank": int}],
         "account": [_REFERENCE], "location": [{"location": _REFERENCE, "period": _PERIOD}], "serviceProvider": _REFERENCE,

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from fhir_billing.domain.errors import MappingInvalid
-from fhir_billing.mapping.fhirpath import Compiled, Env, NotInSubset, compile_path, text, truth
+from fhir_billing.mapping.fhirpath import Compiled, NotInSubset, compile_path
+from fhir_billing.mapping.fhirpath_functions import Env, text, truth
+from fhir_billing.mapping.model import LEAF, kind_of, unknown_element
 
 Build: TypeAlias = Callable[[Env], Any]
 """Builds a part of the resource; None for nothing."""
@@ -49,6 +51,8 @@ class Scope:
     needs: frozenset[str]
     slots: Mapping[str, Compiled] = field(default_factory=dict)
     loops: frozenset[str] = frozenset()
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """The type of each variable, for those whose type is known."""
 
     def known(self, name: str) -> Compiled | bool | None:
         """A slot's expression, or whether the variable is bound when the template runs."""
@@ -56,9 +60,9 @@ class Scope:
             return self.slots[name]
         return True if name in self.needs or name in self.loops else None
 
-    def within(self, *names: str | None) -> Scope:
-        """The same with loop variables."""
-        return Scope(needs=self.needs, slots=self.slots, loops=self.loops | {n for n in names if n})
+    def within(self, **kinds: str) -> Scope:
+        """The same with more variables, by their types."""
+        return Scope(needs=self.needs, slots=self.slots, loops=self.loops | set(kinds), kinds={**self.kinds, **kinds})
 
 
 class Template:
@@ -78,11 +82,15 @@ class Template:
     def expression(self, source: str, scope: Scope, path: tuple[str | int, ...]) -> Compiled:
         """Compile an expression, or say where it is wrong."""
         try:
-            return compile_path(source, scope.known)
+            found = compile_path(source, scope.known)
         except NotInSubset as error:
-            raise MappingInvalid(
-                f"{self.line(path)}: {error}", fix="see the list of functions in mappings/README.md"
-            ) from error
+            say, fix = f"{self.line(path)}: {error}", "see the list of functions in mappings/README.md"
+            raise MappingInvalid(say, fix=fix) from error
+        for chain in sorted(found.paths):
+            if wrong := unknown_element(chain, scope.kinds):
+                say, _, known = wrong.partition("; ")
+                raise MappingInvalid(f"{self.line(path)}: %{'.'.join(chain)}: {say}", fix=known or "correct the path")
+        return found
 
     def compile(self, node: Any, scope: Scope, path: tuple[str | int, ...]) -> Build:
         """A node of the template as a closure."""
@@ -124,8 +132,10 @@ class Template:
 
     def _for(self, loop: re.Match[str], body: Any, scope: Scope, path: tuple[str | int, ...]) -> Build:
         index, name, source = loop.groups()
-        over = self.expression(source, scope, path).run
-        part = self.compile(body, scope.within(index, name), path)
+        listed = self.expression(source, scope, path)
+        over = listed.run
+        bound = {name: kind_of(listed.end, scope.kinds), **({index: LEAF} if index else {})}
+        part = self.compile(body, scope.within(**bound), path)
         traced = self.traced
 
         def build(env: Env) -> Any:

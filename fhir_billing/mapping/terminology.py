@@ -146,7 +146,7 @@ class Terminology:
 
     def code(self, concept: Mapping[str, Any] | None, name: str) -> str:
         """The target code of a Coding or CodeableConcept; empty when there is none."""
-        if not concept:
+        if not concept or not ("coding" in concept or isinstance(concept.get("code"), str)):
             return ""
         found = self.billing(concept if "coding" in concept else {"coding": [concept]}, name, bare=True)
         return str(found["code"]) if found else ""

@@ -44,12 +44,15 @@ def put(resources: Any, path: tuple[Any, ...], value: Any) -> None:
     try:
         for step in path[:-1]:
             holder = holder[step]
-        holder[path[-1]] = value
+        holder[path[-1]] = copy.deepcopy(value)
     except (KeyError, IndexError, TypeError):
         return  # an earlier change has taken this place away
 
 
-@given(st.lists(st.tuples(st.sampled_from(PLACES), ANYTHING | ODD), min_size=1, max_size=4), st.sampled_from(["synthea", "demo"]))
+@given(
+    st.lists(st.tuples(st.sampled_from(PLACES), ANYTHING | ODD), min_size=1, max_size=4),
+    st.sampled_from(["synthea", "demo"]),
+)
 def test_a_spoiled_chart_is_drafted_held_or_refused(changes: list[tuple[tuple[Any, ...], Any]], name: str) -> None:
     resources = copy.deepcopy(BASE)
     for path, value in changes:
