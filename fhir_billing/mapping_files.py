@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from fhir_billing.domain.codes import icd10
 from fhir_billing.domain.errors import MappingInvalid
 from fhir_billing.domain.payer import PayerProfile
 from fhir_billing.edits import unknown_settings
@@ -27,6 +28,7 @@ from fhir_billing.mapping.terminology import Systems, Terminology
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 KINDS = ("site", "overlay", "concepts", "chargemaster", "payer", "code-systems", "mapping")
+CARCS = "carc-to-account"
 _CONCEPT_WORDS = {"concepts", "version", "about", "title", "from", "to", "rows", "unmapped", "fixed"}
 
 
@@ -38,8 +40,13 @@ def load(site: str, root: Path) -> Site:
         raise MappingInvalid(f"there is no site {site} in {root / 'sites'}", fix=f"use one of {', '.join(known)}")
     shared = [*_documents(root, root / "concepts"), *_documents(root, root / "payers")]
     own = list(_documents(root, folder))
+    made = _assemble(site, shared, own)
+    if table := next((str(d["icd10"]) for kind, d, _ in own if kind == "site" and d.get("icd10")), ""):
+        made.icd10_valid = _codes(folder / table, f"sites/{site}/{table}")
     bases = [_with_lines(root, path) for path in sorted(root.glob("claim-*/mapping.yaml"))]
-    return _assemble(site, shared, own, bases, [_with_lines(root, root / w) for k, _, w in own if k == "overlay"])
+    overlays = [_with_lines(root, root / where) for kind, _, where in own if kind == "overlay"]
+    made.mapper = build_mapper(bases, overlays, site=site, tables=_digest(shared, own))
+    return made
 
 
 Document = tuple[str, dict[str, Any], str]
@@ -95,22 +102,7 @@ def _note(node: yaml.Node, path: Place, lines: dict[Place, int]) -> None:
             _note(value, (*path, position), lines)
 
 
-def _assemble(
-    name: str, shared: list[Document], own: list[Document], bases: list[Source], overlays: list[Source]
-) -> Site:
-    systems: dict[str, list[str]] = {}
-    for _, document, _ in (d for d in [*shared, *own] if d[0] == "code-systems"):
-        for system, uris in document["rows"].items():
-            systems.setdefault(system, []).extend(uris)
-    terminology = Terminology(Systems(systems))
-    carcs: list[tuple[dict[str, Any], str]] = []
-    for documents, replaces in ((shared, False), (own, True)):
-        for kind, document, where in documents:
-            if kind == "concepts" and document["concepts"] == "carc-to-account":
-                carcs.append((document, where))
-            elif kind == "concepts":
-                sites.known(document, _CONCEPT_WORDS, where)
-                terminology.add(document, where, replaces=replaces)
+def _assemble(name: str, shared: list[Document], own: list[Document]) -> Site:
     chargemaster, payers, names = Chargemaster(), dict[str, PayerProfile](), dict[str, str]()
     for kind, document, where in [*shared, *own]:
         if kind == "chargemaster":
@@ -122,26 +114,57 @@ def _assemble(
     found = next(((d, w) for kind, d, w in own if kind == "site"), None)
     if found is None:
         raise MappingInvalid(f"sites/{name}: there is no site.yaml", fix="copy it from sites/_example")
+    carcs = [(d, w) for kind, d, w in [*shared, *own] if kind == "concepts" and d["concepts"] == CARCS]
     made = sites.read_site(
         *found,
-        terminology=terminology,
+        terminology=_terminology(shared, own),
         chargemaster=chargemaster,
         payers=payers,
         payer_names=names,
         carcs=sites.read_carcs(carcs),
     )
-    wrong = [f"{found[1]}: {w}" for w in unknown_settings(made.edits)]
-    wrong += [f"payers/{payer.id}: {w}" for payer in payers.values() for w in unknown_settings(payer.edits)]
-    kinds = terminology.tables["claim-kind"].rows.values() if "claim-kind" in terminology.tables else ()
-    wrong += [
-        f"{t.where}: claim-kind has {t.code!r}, which no mapping makes"
-        for t in kinds
-        if t.code not in {*CLAIM_KINDS, "not-billable"}
-    ]
-    if wrong:
+    if wrong := [*_wrong_edits(made, found[1]), *_wrong_kinds(made.terminology)]:
         raise MappingInvalid(wrong[0], fix="correct the word")
-    made.mapper = build_mapper(bases, overlays, site=name, tables=_digest(shared, own))
     return made
+
+
+def _terminology(shared: list[Document], own: list[Document]) -> Terminology:
+    systems: dict[str, list[str]] = {}
+    for kind, document, _ in [*shared, *own]:
+        if kind == "code-systems":
+            for system, uris in document["rows"].items():
+                systems.setdefault(system, []).extend(uris)
+    terminology = Terminology(Systems(systems))
+    for documents, replaces in ((shared, False), (own, True)):
+        for kind, document, where in documents:
+            if kind == "concepts" and document["concepts"] != CARCS:
+                sites.known(document, _CONCEPT_WORDS, where)
+                terminology.add(document, where, replaces=replaces)
+    return terminology
+
+
+def _wrong_edits(made: Site, where: str) -> Iterator[str]:
+    """Settings of edits that do not exist."""
+    yield from (f"{where}: {wrong}" for wrong in unknown_settings(made.edits))
+    for payer in made.payers.values():
+        yield from (f"payers/{payer.id}: {wrong}" for wrong in unknown_settings(payer.edits))
+
+
+def _wrong_kinds(terminology: Terminology) -> Iterator[str]:
+    """Rows of claim-kind that lead to no mapping."""
+    table = terminology.tables.get("claim-kind")
+    for target in table.rows.values() if table else ():
+        if target.code not in {*CLAIM_KINDS, "not-billable"}:
+            yield f"{target.where}: claim-kind has {target.code!r}, which no mapping makes"
+
+
+def _codes(path: Path, where: str) -> frozenset[str]:
+    """Billable codes, one a line, with or without dot; what follows a blank is left alone."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise MappingInvalid(f"{where}: cannot be read: {error.strerror}", fix="correct `icd10:` of the site") from None
+    return frozenset(icd10(line.split()[0]) for line in lines if line.strip())
 
 
 def _digest(*groups: list[Document]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fhir_billing.domain.errors import MappingInvalid
-from fhir_billing.domain.finding import Finding, Owner
+from fhir_billing.domain.finding import Finding, Owner, Severity
 from fhir_billing.mapping.chart import Resource
 from fhir_billing.mapping.document import Source, check_mapping
 from fhir_billing.mapping.fhirpath import Compiled
@@ -61,7 +61,12 @@ class CompiledMapping:
         return tuple(notes)
 
     def check(self, env: Env, claim: Resource, found: Found) -> None:
-        """Ask each must."""
+        """Ask each must, and whether a patch has outlived its day."""
+        if self.flat.until and str(env["asOf"]) > self.flat.until:
+            found.add(
+                "patch-expired", f"A patch in the site's overlay of {self.name} was meant until {self.flat.until}", at="Claim",
+                fix="look at it again: drop it, or give it a new day", by=Owner.SITE, severity=Severity.WARNING,
+            )  # fmt: skip
         if not self.musts:
             return
         here = {**env, "claim": claim}

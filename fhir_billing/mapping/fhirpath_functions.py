@@ -17,13 +17,11 @@ Closure: TypeAlias = Callable[[Env, Values], Values]
 
 def constant(values: Values) -> Closure:
     """Always the same."""
-
     return lambda env, this: values
 
 
 def member(run: Closure, name: str) -> Closure:
     """The values of an element; `value` also finds valueString and the like."""
-
     chooses = name in _CHOICES
 
     def walk(env: Env, this: Values) -> Values:

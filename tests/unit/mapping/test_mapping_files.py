@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -155,3 +156,20 @@ def test_there_is_no_site_of_that_name() -> None:
     assert "use one of demo, synthea" in refused(MAPPINGS, "nowhere")
     assert "there is no site" in refused(MAPPINGS, "_example")
     assert "there is no site" in refused(MAPPINGS, "../sites/demo/..")
+
+
+def test_a_site_may_bring_the_book_of_diagnosis_codes(copy: Path) -> None:
+    spoil(copy, "sites/demo/site.yaml", "charges:", "icd10: codes.txt\ncharges:")
+    assert "codes.txt: cannot be read" in refused(copy)
+    (copy / "sites" / "demo" / "codes.txt").write_text("J02.9 a throat\nI10\n")
+    assert mapping_files.load("demo", copy).icd10_valid == frozenset({"J029", "I10"})
+
+
+def test_a_patch_that_outlived_its_day_is_told(copy: Path) -> None:
+    from tests.unit.mapping.visits import CPT, ICD, charge, chart, coded, draft
+
+    spoil(copy, "sites/example/overlay.yaml", 'until: "2026-12-31"', 'until: "2026-01-09"')
+    parts: dict[str, Any] = {"condition": {"code": coded(ICD, "I10")}, "payer": {"name": "Example Commercial Health"}}
+    visit = draft(chart(charge(1, coded(CPT, "99213"), "1.00"), **parts), mapping_files.load("example", copy))
+    assert "patch-expired" in [f.key for f in visit.findings]
+    assert visit.claims[0].resource["priority"]["coding"][0]["code"] == "stat"
