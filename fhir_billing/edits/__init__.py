@@ -42,7 +42,6 @@ def all_edits() -> tuple[Edit, ...]:
 
 def settled(context: Context, site: Mapping[str, Settings]) -> Callable[[str], Context]:
     """The context of each edit: the site's settings of that key, and the payer's over them."""
-
     asked = {*site, *context.payer.edits}
     own = {key: replace(context, settings={**site.get(key, {}), **context.payer.edits.get(key, {})}) for key in asked}
     plain = replace(context, settings={})

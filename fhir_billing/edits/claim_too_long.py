@@ -11,7 +11,6 @@ from fhir_billing.domain.claim import Claim, ClaimKind, Diagnosis
 from fhir_billing.domain.examples import a_claim, a_line
 from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes
 
-
 LIMITS = {ClaimKind.PROFESSIONAL: (12, 50), ClaimKind.INSTITUTIONAL: (25, 999)}
 
 

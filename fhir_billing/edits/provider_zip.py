@@ -5,14 +5,13 @@ Spec: 2010AA N3 is a street (a P.O. box belongs to the pay-to loop 2010AB), N403
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import re
+from collections.abc import Iterator
 
 from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.codes import zip_digits
 from fhir_billing.domain.examples import a_claim, a_group, an_address
 from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes
-
 
 BOX = re.compile(r"\b(P\.?\s*O\.?\s*BOX|POST OFFICE BOX|LOCK ?BOX)\b", re.IGNORECASE)
 

@@ -12,7 +12,6 @@ from fhir_billing.domain.claim import Claim, ClaimKind, ServiceLine
 from fhir_billing.domain.examples import a_claim, a_hospital_claim, a_line
 from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes, warning
 
-
 FORGIVEN = 1
 """Days that a line may lie ahead of today: the site's clock and the chart's may stand on two sides of midnight."""
 
