@@ -12,7 +12,21 @@ from typing import Any
 
 import structlog
 
-FORBIDDEN = frozenset({"name", "family", "given", "patient", "patient_name", "birth_date", "member_id", "address", "ssn", "body", "resource"})
+FORBIDDEN = frozenset(
+    {
+        "name",
+        "family",
+        "given",
+        "patient",
+        "patient_name",
+        "birth_date",
+        "member_id",
+        "address",
+        "ssn",
+        "body",
+        "resource",
+    }
+)
 """Keys whose value never reaches a log, whoever writes it."""
 
 

@@ -1,6 +1,7 @@
-"""Some services are paid only when the payer was asked before; which ones stands in the payer's file.
+"""Some services are paid only if the payer was asked before; the answer is a number, and it goes on the claim.
 
-Spec: REF*G1; Claim.insurance.preAuthRef; CARC 197. `edits: {prior-auth-missing: {procedures: ["70551"]}}`.
+The payer's file lists the procedures: `prior-auth-missing: {procedures: ["70551"]}`. A `*` at the end stands for the rest.
+Spec: REF*G1 on the claim or the line; CARC 197.
 """
 
 from __future__ import annotations
@@ -14,24 +15,31 @@ from fhir_billing.domain.finding import Context, Finding, Owner, blocking, block
 
 @edit("prior-auth-missing", fix_by=Owner.BILLER)
 def prior_auth_missing(claim: Claim, context: Context) -> Iterator[Finding]:
-    """A service on the payer's list has an authorization number."""
-    told = context.settings.get("procedures", ())
-    listed = frozenset(map(str, told)) if isinstance(told, list | tuple) else frozenset()
+    """A procedure on the payer's list carries an authorization number."""
+    listed = context.settings.get("procedures")
+    asked = tuple(str(code) for code in listed) if isinstance(listed, list | tuple) else ()
+    if claim.authorization:
+        return
     for line in claim.lines:
-        if line.procedure in listed and not (claim.authorization or line.authorization):
+        if not line.authorization and any(_on_list(line.procedure, code) for code in asked):
             yield blocking(
-                f"{line.procedure} needs an authorization from {context.payer.id}.",
+                f"{context.payer.name or 'The payer'} wants to be asked before {line.procedure} (line {line.number}).",
                 at="Claim.insurance[0].preAuthRef",
-                fix="Enter the authorization number, or ask the payer for one.",
+                fix="Enter the authorization number, or ask for one after the fact.",
                 resource=line.ref,
             )
 
 
-LISTED = {"procedures": ["70551"]}
-MRI = a_line(procedure="70551", charge=124000)
+def _on_list(procedure: str, code: str) -> bool:
+    return procedure.startswith(code[:-1]) if code.endswith("*") else procedure == code
+
+
+_HEAD = a_claim(lines=(a_line(procedure="70551"),))
+
 EXAMPLES = [
-    passes(a_claim(), settings=LISTED),
-    passes(a_claim(lines=(MRI,), authorization="AUTH-0007"), settings=LISTED),
-    passes(a_claim(lines=(MRI,))),
-    blocks(a_claim(lines=(MRI,)), settings=LISTED),
+    passes(_HEAD),
+    passes(a_claim(), settings={"procedures": ["70551"]}),
+    passes(a_claim(authorization="A-100", lines=_HEAD.lines), settings={"procedures": ["70551"]}),
+    blocks(_HEAD, settings={"procedures": ["70551"]}),
+    blocks(_HEAD, settings={"procedures": ["705*"]}),
 ]
