@@ -72,6 +72,7 @@ screenshots: setup $(STAMPS)/test packages ## the pictures of the README, from t
 
 campaign: $(STAMPS)/test ## property tests, long: make campaign EXAMPLES=20000
 	HYPOTHESIS_PROFILE=campaign CAMPAIGN_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/pytest -q tests/property
+	CAMPAIGN_VISITS=160 CAMPAIGN_KILLS=40 $(BIN)/pytest -q tests/fault
 
 size: $(STAMPS)/run ## modules over 300 lines, functions over 40, more than five parameters
 	@$(PY) -m tools.size

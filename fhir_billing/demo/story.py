@@ -6,12 +6,14 @@ simulator answers, 5 money is posted and the chart hears of it, 6 the desk opens
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
 import socket
 import sys
 import time
+from typing import IO
 
 from fhir_billing.cycle.act_message import keep_act
 from fhir_billing.demo import sandbox
@@ -45,10 +47,22 @@ def free_port(wanted: str) -> int:
     raise SystemExit(f"port {wanted} of 127.0.0.1 is taken; choose another with PORT=")
 
 
+def only_one() -> IO[str]:
+    """A lock for as long as this demo lives: a second one would take the book away from under the first."""
+    VAR.parent.mkdir(parents=True, exist_ok=True)
+    lock = (VAR.parent / "demo.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise SystemExit("another demo is running from this folder; stop it first (Ctrl-C where it runs)") from None
+    return lock
+
+
 def play(*, serve: bool, port: str = "") -> int:
     """Run the whole story; serve the desk afterwards, or print the table of visits and stop."""
     started = time.monotonic()
     chosen = free_port(port)
+    alone = only_one()
     shutil.rmtree(VAR, ignore_errors=True)
     VAR.mkdir(parents=True)
     with sandbox.running(VAR / "peers") as ehr:
@@ -78,6 +92,7 @@ def play(*, serve: bool, port: str = "") -> int:
             if serve:
                 _open(chosen)
                 server.wait()
+    alone.close()
     return code
 
 
