@@ -13,7 +13,6 @@ from fhir_billing.domain.codes import icd10
 from fhir_billing.domain.examples import a_claim
 from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes, warning
 
-
 CAUSES = {"AA", "EM", "OA"}
 
 

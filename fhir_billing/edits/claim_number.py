@@ -5,13 +5,12 @@ Spec: CLM01, at most 20 characters are guaranteed back; CLP01, 277CA TRN02.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import re
+from collections.abc import Iterator
 
 from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.examples import a_claim
 from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes
-
 
 NUMBER = re.compile(r"[A-Z0-9][A-Z0-9-]{0,19}")
 

@@ -12,7 +12,6 @@ from fhir_billing.domain.claim import Claim, ClaimKind, Diagnosis
 from fhir_billing.domain.examples import a_claim, a_hospital_claim
 from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes, warning
 
-
 INPATIENT = {"11", "12", "18", "21", "41"}
 
 

@@ -5,14 +5,13 @@ Spec: CL1 (type, source, patient status), CLM05-1 facility type, DTP*435 for inp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from fhir_billing.domain.claim import Claim, ClaimKind, Stay
 from fhir_billing.domain.examples import a_claim, a_hospital_claim, a_line
 from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes
-
 
 INPATIENT = {"11", "12", "18", "21", "41"}
 """Facility types whose patients are admitted."""

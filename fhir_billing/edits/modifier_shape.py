@@ -5,13 +5,12 @@ Spec: SV101-3 to SV101-6, SV202-3 to SV202-6.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import re
+from collections.abc import Iterator
 
 from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.examples import a_claim, a_line
 from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes
-
 
 SHAPE = re.compile(r"[A-Z0-9]{2}")
 

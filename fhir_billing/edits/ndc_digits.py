@@ -5,14 +5,13 @@ Spec: LIN**N4 with eleven digits (5-4-2, padded, no hyphens), CTP04 and CTP05 (U
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 
 from fhir_billing.domain.claim import Claim, Drug
 from fhir_billing.domain.examples import a_claim, a_line
 from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes
-
 
 NDC = re.compile(r"\d{11}")
 UNITS = {"UN", "ML", "GR", "ME", "F2"}

@@ -5,13 +5,12 @@ Spec: CLM05-1, two digits; SV105 only for a line that was elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import re
+from collections.abc import Iterator
 
 from fhir_billing.domain.claim import Claim, ClaimKind
 from fhir_billing.domain.examples import a_claim, a_hospital_claim, a_line
 from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes
-
 
 PLACE = re.compile(r"\d{2}")
 

@@ -13,7 +13,6 @@ from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.examples import a_claim, a_payer
 from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes, warning
 
-
 SOON = 15
 
 

@@ -12,7 +12,6 @@ from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.examples import a_claim, a_line
 from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes
 
-
 UNITS = {"UN", "MJ", "DA"}
 
 
