@@ -19,7 +19,8 @@ from types import ModuleType
 from fhir_billing import cli, domain, edits
 from fhir_billing.domain import errors, lifecycle
 from fhir_billing.domain.errors import BillingError
-from fhir_billing.domain.finding import Edit
+from fhir_billing.domain.examples import a_payer
+from fhir_billing.domain.finding import Context, Edit, Example
 from fhir_billing.x12.guides.page import page as guide_page
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,20 +70,43 @@ def lifecycle_page() -> str:
 
 
 def edits_page() -> str:
-    """Each claim edit: what it refuses, who mends it, on what it passes and blocks."""
-    parts = ["# Claim edits\n\nWhat is refused before a payer sees it. One rule, one file.\n"]
+    """Each claim edit: what it refuses, who mends it, and what it says of its own examples."""
+    intro = (
+        "# Claim edits\n\nWhat is refused before a payer sees it. One rule, one file; `make new edit=...` writes the next.\n\n"
+        "A site or a payer sets a rule by its key: `edits: {timely-filing: {severity: none, because: ...}}`; severity is none, "
+        "warning or blocking, and the payer has the last word.\n"
+    )
+    parts = [intro]
     for found in pkgutil.iter_modules(edits.__path__):
         if found.name.startswith("_"):
             continue
         module = importlib.import_module(f"fhir_billing.edits.{found.name}")
-        examples = getattr(module, "EXAMPLES", [])
+        examples: list[Example] = getattr(module, "EXAMPLES", [])
         for rule in (value for value in vars(module).values() if isinstance(value, Edit)):
-            blocked = sum(example.blocks for example in examples)
-            parts.append(
-                f"## `{rule.key}`\n\n{first_sentence(module)}\n\n{rule.title}\n\nMended by: {rule.fix_by}. "
-                f"Examples: {len(examples) - blocked} pass, {blocked} block (`fhir_billing/edits/{found.name}.py`).\n"
-            )
+            parts.append(edit_entry(rule, module, examples, f"fhir_billing/edits/{found.name}.py"))
     return "\n".join(parts)
+
+
+def edit_entry(rule: Edit, module: ModuleType, examples: list[Example], path: str) -> str:
+    """One edit of the catalogue: its sentence, its owner, and each complaint with its fix."""
+    blocked = sum(example.blocks for example in examples)
+    said: list[str] = []
+    for example in examples:
+        context = Context(
+            today=example.today,
+            payer=example.payer or a_payer(),
+            earlier=example.earlier,
+            icd10_valid=example.icd10_valid,
+            settings=example.settings,
+        )
+        for finding in rule(example.claim, context):
+            mark = "holds" if finding.is_blocking else "warns"
+            said.append(f"- {mark}: {finding.say} *{finding.fix}* (`{finding.at}`)")
+    lines = "\n".join(dict.fromkeys(said)).replace("|", "\\|")
+    return (
+        f"## `{rule.key}`\n\n{first_sentence(module)}\n\n{rule.title}\n\n{lines}\n\n"
+        f"Mended by: {rule.fix_by}. Examples: {len(examples) - blocked} pass, {blocked} block (`{path}`).\n"
+    )
 
 
 def commands_page() -> str:
