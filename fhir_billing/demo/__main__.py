@@ -9,7 +9,6 @@ import sys
 from fhir_billing.demo.story import play
 
 
-
 def _end(*_: object) -> None:
     """A TERM ends the demo as Ctrl-C does, so that what it started is stopped."""
     raise KeyboardInterrupt

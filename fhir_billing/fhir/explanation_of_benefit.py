@@ -46,7 +46,7 @@ def explanation_of_benefit(claim: Resource, *, number: str, created: str, say: s
 
 
 def _item(item: Resource, line: Any) -> Resource:
-    kept = {
+    kept: Resource = {
         key: item[key]
         for key in ("sequence", "productOrService", "servicedDate", "servicedPeriod", "net")
         if key in item

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final
 
@@ -115,13 +115,7 @@ def message_rows(connection: Connection, *conditions: ColumnElement[bool]) -> li
     picked = [inbox.c[name] for name in _MESSAGE]
     which = select(*picked, inbox.c.findings).where(*conditions).order_by(inbox.c.id.desc())
     return [
-        MessageRow(
-            **{
-                name: str(value) if name in {"kind", "outcome"} else value
-                for name, value in _named(row, _MESSAGE).items()
-            },
-            findings=complaints(row.findings),
-        )
+        MessageRow(**{**_named(row, _MESSAGE), **_words(row)}, findings=complaints(row.findings))
         for row in connection.execute(which)
     ]
 
@@ -129,6 +123,10 @@ def message_rows(connection: Connection, *conditions: ColumnElement[bool]) -> li
 def quarantined() -> ColumnElement[bool]:
     """What a person must look at."""
     return inbox.c.outcome == Outcome.QUARANTINED
+
+
+def _words(row: Any) -> dict[str, Any]:
+    return {"kind": str(row.kind), "outcome": str(row.outcome)}
 
 
 def _named(row: Any, names: Iterable[str]) -> dict[str, Any]:
@@ -178,7 +176,7 @@ def visit_rows(connection: Connection, *conditions: ColumnElement[bool]) -> list
     return sorted(found, key=lambda v: (v.served_on or date.min, v.number), reverse=True)
 
 
-def remittance_of(row: Mapping[str, Any] | Any) -> Remittance:
+def remittance_of(row: Any) -> Remittance:
     """The remittance as it was read, with its amounts and places."""
     return msgspec.json.decode(row.content, type=Remittance, strict=False)
 
