@@ -5,6 +5,7 @@ Spec: FHIR R4 RESTful API: search paging, If-Match, If-None-Exist, 429 with Retr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -28,6 +29,14 @@ Resource = dict[str, Any]
 MOST_PAGES = 200
 MOST_BYTES = 64_000_000
 JSON = "application/fhir+json"
+_TYPE = re.compile(r"[A-Za-z_]{1,64}")
+_LITERAL = re.compile(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}")
+_QUOTED = re.compile(r"'[^']*'?|\"[^\"]*\"?")
+_PATH = re.compile(r"[^A-Za-z0-9_.\[\]()/-]")
+
+
+class Unsupported(EhrBrokeContract):
+    """The EHR does not take this request as it is: a parameter, a type or a resource that it does not know."""
 
 
 class FhirClient:
@@ -43,22 +52,27 @@ class FhirClient:
         """One resource by `Type/id`; raises NotThere, ScopeMissing, EhrUnavailable."""
         return self._resource(self.request("GET", reference), reference.split("/", maxsplit=1)[0])
 
-    def search(self, resource_type: str, params: Mapping[str, Any] | Sequence[tuple[str, str]]) -> Iterator[Resource]:
+    def search(
+        self, resource_type: str, params: Mapping[str, Any] | Sequence[tuple[str, str]], *, pages: int = MOST_PAGES
+    ) -> Iterator[Resource]:
         """Every resource of every page: matches and what was included. The next link is opaque, and followed on this server only."""
         answer = self.request("GET", resource_type, params=params)
-        for _ in range(MOST_PAGES):
+        for _ in range(pages):
             bundle = self._resource(answer, "Bundle")
-            for entry in bundle.get("entry") or []:
+            for entry in _rows(bundle, "entry"):
                 resource = entry.get("resource")
                 if isinstance(resource, dict) and resource.get("resourceType") != "OperationOutcome":
                     yield resource
             following = next(
-                (link.get("url") for link in bundle.get("link") or [] if link.get("relation") == "next"), None
+                (link.get("url") for link in _rows(bundle, "link") if link.get("relation") == "next"), None
             )
             if not following:
                 return
-            answer = self.request("GET", self._ours(str(following)))
-        raise EhrBrokeContract(f"a search of {resource_type} has more than {MOST_PAGES} pages", fix="narrow the search")
+            try:
+                answer = self.request("GET", str(following))
+            except (NotThere, Unsupported):
+                raise EhrUnavailable(f"the EHR lost its place in a search of {resource_type}") from None
+        raise EhrBrokeContract(f"a search of {resource_type} has more than {pages} pages", fix="narrow the search")
 
     def capabilities(self) -> Resource:
         """The CapabilityStatement, read without a token."""
@@ -114,7 +128,7 @@ class FhirClient:
     def _send(
         self, method: str, path: str, headers: Mapping[str, str], *, params: Any = None, body: Resource | None = None
     ) -> httpx2.Response:
-        url = path if path.startswith("http") else f"{self.base}/{path}" if path else self.base
+        url = self._ours(path) if path else self.base
         try:
             return self._http.request(
                 method,
@@ -134,7 +148,7 @@ class FhirClient:
         error: BillingError
         if status == 429:
             error = RateLimited("the EHR asks us to slow down", retry_after=_seconds(answer))
-        elif status >= 500:
+        elif status >= 500 and status != 501:
             error = EhrUnavailable(f"the EHR answered {status} to {what}")
         elif status in {401, 403}:
             error = ScopeMissing(
@@ -144,8 +158,12 @@ class FhirClient:
             error = NotThere(f"the EHR has nothing there ({what})")
         elif status in {409, 412}:
             error = Contended(f"somebody else wrote first ({what})")
+        elif status < 400:
+            error = EhrBrokeContract(
+                f"the EHR sends {what} elsewhere ({status})", fix="set FHIR_BILLING_EHR_URL to where it answers itself"
+            )
         else:
-            error = EhrBrokeContract(f"the EHR answered {status} to {what}: {_issues(answer)}")
+            error = Unsupported(f"the EHR answered {status} to {what}: {_issues(answer)}")
         raise error
 
     def _resource(self, answer: httpx2.Response, wanted: str) -> Resource:
@@ -162,8 +180,11 @@ class FhirClient:
 
     def _written(self, answer: httpx2.Response, resource: Resource) -> Resource:
         if answer.content[:1] == b"{":
-            found = loads(answer.content)
-            if isinstance(found, dict) and found.get("resourceType") == resource["resourceType"]:
+            try:
+                found = loads(answer.content)
+            except MalformedResource as error:
+                raise EhrBrokeContract(f"the EHR's answer cannot be read: {error.say}") from None
+            if isinstance(found, dict) and found.get("resourceType") == resource["resourceType"] and found.get("id"):
                 return found
         place = answer.headers.get("location") or answer.headers.get("content-location") or ""
         parts = place.split("/_history/")[0].rstrip("/").split("/")
@@ -172,22 +193,44 @@ class FhirClient:
         raise EhrBrokeContract(f"the EHR does not say where it put a {resource['resourceType']}")
 
     def _ours(self, url: str) -> str:
-        """A link as an absolute address of this server; anywhere else is refused, so that our token stays here."""
+        """A path or link as an absolute address of this server; anywhere else is refused, so that our token stays here."""
         absolute = urljoin(f"{self.base}/", url)
-        here, there = urlsplit(self.base), urlsplit(absolute)
-        if (here.scheme, here.netloc) != (there.scheme, there.netloc):
-            raise EhrBrokeContract("the EHR's next page lies on another server", fix="nothing is read there")
+        if _origin(absolute) != _origin(self.base):
+            raise EhrBrokeContract(
+                "the EHR points at another server", fix="nothing is read there, and no token goes there"
+            )
         return absolute
+
+    def local(self, reference: str) -> str:
+        """A literal reference as `Type/id` of this server: absolute and versioned ones too. Empty when it is none of ours."""
+        text = reference.split("/_history/", maxsplit=1)[0].removeprefix(f"{self.base}/")
+        kind, _, name = text.partition("/")
+        return text if _LITERAL.fullmatch(kind + "/" + name) else ""
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), port
 
 
 def _kind(path: str) -> str:
     """The resource type of a path: ids stay out of errors and logs."""
-    return urlsplit(path).path.strip("/").split("/")[-1 if path.startswith("http") else 0] or "a bundle"
+    if "://" in path:
+        return "the next page"
+    kind = urlsplit(path).path.strip("/").split("/")[0]
+    return kind if _TYPE.fullmatch(kind) else "a bundle" if not kind else "a resource"
+
+
+def _rows(bundle: Resource, name: str) -> list[dict[str, Any]]:
+    """The objects of a list; what is no object is passed over."""
+    found = bundle.get(name)
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 
 def _seconds(answer: httpx2.Response) -> int:
     text = answer.headers.get("retry-after", "")
-    return min(int(text), 3600) if text.isdigit() else 60
+    return min(int(text), 3600) if text.isascii() and text.isdigit() else 60
 
 
 def _issues(answer: httpx2.Response) -> str:
@@ -196,8 +239,15 @@ def _issues(answer: httpx2.Response) -> str:
         found = loads(answer.content)
     except MalformedResource:
         return "no OperationOutcome"
-    issues = found.get("issue", []) if isinstance(found, dict) else []
+    issues = found.get("issue") if isinstance(found, dict) else None
     places = [
-        f"{i.get('code', '?')} at {', '.join(i.get('expression') or i.get('location') or ['?'])}" for i in issues[:5]
+        f"{_bare(issue.get('code'))} at {_bare((issue.get('expression') or issue.get('location') or ['?'])[0])}"
+        for issue in (issues if isinstance(issues, list) else [])[:5]
+        if isinstance(issue, dict)
     ]
     return "; ".join(places) or "no issue given"
+
+
+def _bare(text: object) -> str:
+    """A code or path without what stands between quotes in it, which may be the chart's."""
+    return _PATH.sub("", _QUOTED.sub("", str(text)))[:80] or "?"
