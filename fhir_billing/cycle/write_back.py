@@ -118,6 +118,7 @@ def _lines(said: dict[str, Any]) -> tuple[DecidedLine, ...]:
                 charge=int(line["charge"]),
                 paid=int(line["paid"]),
                 adjustments=_adjustments(line.get("adjustments", [])),
+                remarks=tuple(line.get("remarks", ())),
             )
         )
     return tuple(found)

@@ -5,6 +5,8 @@ Spec: SMART App Launch 2.2 "Backend Services"; RFC 7523 private_key_jwt; RS384 f
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -17,10 +19,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from joserfc.jwk import ECKey, RSAKey
 
-from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, ScopeMissing, SecretMissing
+from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, RateLimited, ScopeMissing, SecretMissing
 
 AHEAD_SECONDS = 30
 """A token is fetched anew this long before it ends."""
+_PLAIN = re.compile(r"[^A-Za-z0-9_. -]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,7 @@ class BackendToken:
         """The scopes that the EHR really gave."""
 
     def value(self) -> str:
-        """The token; raises EhrUnavailable, ScopeMissing or SecretMissing."""
+        """The token; raises EhrUnavailable, RateLimited, ScopeMissing or SecretMissing."""
         with self._lock:
             if time.monotonic() > self._ends - AHEAD_SECONDS:
                 self._fetch()
@@ -66,16 +69,18 @@ class BackendToken:
             answer = self._http.post(self._url, data=body)
         except httpx2.HTTPError as error:
             raise EhrUnavailable(f"the EHR's token endpoint does not answer ({type(error).__name__})") from None
+        if answer.status_code == 429:
+            raise RateLimited("the EHR's token endpoint asks us to slow down")
         if answer.status_code >= 500:
             raise EhrUnavailable(f"the EHR's token endpoint answered {answer.status_code}")
         said = _json(answer)
         if answer.status_code != 200 or "access_token" not in said:
-            code = str(said.get("error", answer.status_code))[:60]
+            code = _PLAIN.sub("", str(said.get("error", answer.status_code)))[:60]
             raise ScopeMissing(
                 f"the EHR gives no token: {code}", fix="check client id, key and scopes as registered at the EHR"
             )
         self._token = str(said["access_token"])
-        self._ends = time.monotonic() + float(said.get("expires_in", 300))
+        self._ends = time.monotonic() + _seconds(said.get("expires_in"))
         self.granted = frozenset(str(said.get("scope", self._credentials.scopes)).split())
 
     def _assertion(self) -> str:
@@ -87,19 +92,14 @@ class BackendToken:
                 f"the private key for the EHR cannot be read ({type(error).__name__})",
                 fix="set FHIR_BILLING_EHR_KEY to a PEM file",
             ) from None
-        alg = (
-            "RS384"
-            if isinstance(key, rsa.RSAPrivateKey)
-            else "ES384"
-            if isinstance(key, ec.EllipticCurvePrivateKey)
-            else ""
-        )
+        alg = _algorithm(key)
         if not alg:
             raise SecretMissing(
-                "the private key for the EHR is neither RSA nor EC", fix="make one with openssl genrsa 3072"
+                "the private key for the EHR is neither RSA nor P-384",
+                fix="make one with fhir_billing.ehr.backend_auth.make_key(path)",
             )
         jwk = RSAKey.import_key(pem) if alg == "RS384" else ECKey.import_key(pem)
-        header = {"alg": alg, **({"kid": self._credentials.key_id} if self._credentials.key_id else {})}
+        header = {"alg": alg, "kid": self._credentials.key_id or jwk.thumbprint()}
         signed = private_key_jwt_sign(
             jwk,
             client_id=self._credentials.client_id,
@@ -117,3 +117,37 @@ def _json(answer: httpx2.Response) -> dict[str, Any]:
     except ValueError:
         raise EhrBrokeContract("the EHR's token endpoint did not answer with JSON") from None
     return found if isinstance(found, dict) else {}
+
+
+def _algorithm(key: object) -> str:
+    if isinstance(key, rsa.RSAPrivateKey):
+        return "RS384"
+    return "ES384" if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name == "secp384r1" else ""
+
+
+def _seconds(said: object) -> float:
+    """How long a token lives; five minutes when the EHR does not say."""
+    return float(said) if isinstance(said, int | str) and str(said).isdigit() else 300.0
+
+
+def make_key(path: Path) -> dict[str, Any]:
+    """Make a P-384 key of ours for an EHR, readable by us alone; returns the JWKS to register there. Never replaces one."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise SecretMissing(f"{path.name} is there already", fix="register that one, or choose another name") from None
+    with os.fdopen(handle, "wb") as file:
+        file.write(pem)
+    return public_keys(path)
+
+
+def public_keys(path: Path) -> dict[str, Any]:
+    """The public half of our key, as a JWKS to register at the EHR."""
+    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    alg = _algorithm(key)
+    if not alg:
+        raise SecretMissing("the key is neither RSA nor P-384", fix="make one with make_key")
+    own = RSAKey.import_key(path.read_bytes()) if alg == "RS384" else ECKey.import_key(path.read_bytes())
+    return {"keys": [{**own.as_dict(private=False), "kid": own.thumbprint(), "use": "sig", "alg": alg}]}

@@ -6,16 +6,20 @@ endpoint/Type/id. Spec: FHIR R4 Subscription.channel (rest-hook), Encounter sear
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from fhir_billing.domain.errors import MalformedResource
+from fhir_billing.domain.errors import EhrBrokeContract, MalformedResource
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.fhir.text import loads
 
 CRITERIA = "Encounter?status=finished"
 OVERLAP = timedelta(minutes=2)
 """Clocks differ and writes are indexed late: each poll looks back this far, and what is known already is no news."""
+MOST_VISITS = 2_000
+"""What one poll brings home: an EHR with years of closed visits is read in pieces."""
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 REASON = "fhir-billing: a closed visit is read and billed"
 
 
@@ -28,20 +32,38 @@ class Rang:
 
 
 def read_notification(method: str, kind: str, resource_id: str, body: bytes) -> Rang:
-    """The visit that a notification is about; an empty one means: look for yourself."""
+    """The visit that a notification is about; an empty one means: look for yourself.
+
+    >>> read_notification("PUT", "Encounter", "e1", b"")
+    Rang(encounter='Encounter/e1', version='')
+    """
+    visit = resource_id if kind == "Encounter" else ""
     version = ""
-    found = ""
-    if kind == "Encounter" and resource_id:
-        found = f"Encounter/{resource_id}"
-    if body.strip():
-        try:
-            resource = loads(body)
-        except MalformedResource:
-            resource = None
-        if isinstance(resource, dict) and resource.get("resourceType") == "Encounter" and resource.get("id"):
-            found = f"Encounter/{resource['id']}"
-            version = str((resource.get("meta") or {}).get("versionId", ""))
-    return Rang(encounter=found[:200], version=version[:64])
+    resource = _body(body)
+    if resource.get("resourceType") == "Bundle":
+        resource = _only_visit(resource)
+    if resource.get("resourceType") == "Encounter" and resource.get("id"):
+        meta = resource.get("meta")
+        visit, version = str(resource["id"]), str(meta.get("versionId", "")) if isinstance(meta, dict) else ""
+    if not _ID.fullmatch(visit):
+        return Rang()
+    return Rang(encounter=f"Encounter/{visit}", version=version if _ID.fullmatch(version) else "")
+
+
+def _body(body: bytes) -> Resource:
+    try:
+        found = loads(body) if body.strip() else None
+    except MalformedResource:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _only_visit(bundle: Resource) -> Resource:
+    """The visit of a notification Bundle (Subscriptions Backport) when it holds one; of several, each is found by the poll."""
+    entries = bundle.get("entry")
+    resources = [e.get("resource") for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+    visits = [r for r in resources if isinstance(r, dict) and r.get("resourceType") == "Encounter"]
+    return visits[0] if len(visits) == 1 else {}
 
 
 def subscribe(client: FhirClient, endpoint: str, secret: str) -> Resource:
@@ -59,30 +81,55 @@ def subscribe(client: FhirClient, endpoint: str, secret: str) -> Resource:
         },
     }
     for known in client.search("Subscription", {"criteria": CRITERIA}):
-        if (known.get("channel") or {}).get("endpoint") == endpoint:
-            version = str((known.get("meta") or {}).get("versionId", ""))
-            return client.update({**wanted, "id": known["id"]}, version=version)
+        channel = known.get("channel") or {}
+        if known.get("resourceType") != "Subscription" or known.get("criteria") != CRITERIA:
+            continue
+        if channel.get("endpoint") != endpoint:
+            continue
+        if known.get("status") == "active" and channel.get("header") == wanted["channel"]["header"]:
+            return known
+        version = str((known.get("meta") or {}).get("versionId", ""))
+        return client.update({**wanted, "id": known["id"]}, version=version)
     return client.create(wanted)
 
 
-def poll(client: FhirClient, cursor: str) -> tuple[list[tuple[str, str]], str]:
-    """Finished visits changed since the cursor (ISO time, empty for all), as (`Encounter/ID`, version), and the next cursor."""
+def poll(client: FhirClient, cursor: str, *, most: int = MOST_VISITS) -> tuple[list[tuple[str, str]], str]:
+    """Finished visits changed since the cursor (ISO time, empty for all), as (`Encounter/ID`, version), and the next cursor.
+
+    Read in the order of change, `most` at a time: the cursor stops where the reading stopped, and the next poll goes on there.
+    An EHR that does not sort is read to its end.
+    """
     params = [("status", "finished"), ("_sort", "_lastUpdated"), ("_count", "100")]
     if cursor:
         since = datetime.fromisoformat(cursor) - OVERLAP
         params.append(("_lastUpdated", f"ge{since.astimezone(UTC).isoformat(timespec='seconds')}"))
     found: list[tuple[str, str]] = []
-    newest = cursor
+    newest, before, sorted_so_far = cursor, "", True
     for resource in client.search("Encounter", params):
         if resource.get("resourceType") != "Encounter" or not resource.get("id"):
             continue
+        if resource.get("status") != "finished":
+            continue
         meta = resource.get("meta") or {}
+        changed = str(meta.get("lastUpdated", ""))
+        sorted_so_far = sorted_so_far and bool(changed) and _later(before, changed) == changed
+        if len(found) >= most and sorted_so_far and _is_past_overlap(newest, cursor) and changed != before:
+            break
+        before = changed
         found.append((f"Encounter/{resource['id']}", str(meta.get("versionId", ""))))
-        newest = _later(newest, str(meta.get("lastUpdated", "")))
+        newest = _later(newest, changed)
     return found, newest
+
+
+def _is_past_overlap(newest: str, cursor: str) -> bool:
+    """Whether stopping here still moves the next poll forward."""
+    return not cursor or datetime.fromisoformat(newest) > datetime.fromisoformat(cursor) + OVERLAP
 
 
 def _later(one: str, other: str) -> str:
     if not one or not other:
         return one or other
-    return max(one, other, key=datetime.fromisoformat)
+    try:
+        return max(one, other, key=datetime.fromisoformat)
+    except (ValueError, TypeError):
+        raise EhrBrokeContract("the EHR's meta.lastUpdated of a visit is no instant") from None

@@ -9,41 +9,58 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fhir_billing.domain.errors import Contended
-from fhir_billing.ehr.client import FhirClient, Resource
-from fhir_billing.fhir.ours import CLAIM_NUMBER
+from fhir_billing.domain.errors import BillingError, Contended, NotThere, ScopeMissing
+from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
+from fhir_billing.fhir.ours import CLAIM_NUMBER, where
 
 
 def write(client: FhirClient, resources: Sequence[Mapping[str, Any]]) -> str:
-    """Make the chart hold these resources; says what was created, updated or there already."""
+    """Make the chart hold these resources; says what was created, updated, there already, or is not taken by this EHR.
+
+    Most large EHRs take only some of these kinds: what one refuses is said in the receipt, and the others are written.
+    When it takes none at all, that is raised.
+    """
     placed: dict[str, str] = {}
     said = []
+    refused: BillingError | None = None
     for resource in resources:
-        wanted = _resolved(dict(resource), placed)
-        number = number_of(wanted)
-        held, verb = _put(client, wanted, number)
-        placed[f"{wanted['resourceType']}?identifier={CLAIM_NUMBER}|{number}"] = (
-            f"{wanted['resourceType']}/{held['id']}"
-        )
-        said.append(f"{wanted['resourceType']} {verb}")
+        kind, number = str(resource["resourceType"]), number_of(resource)
+        try:
+            held, verb = _put(client, _resolved(dict(resource), placed), number)
+        except (ScopeMissing, NotThere, Unsupported) as error:
+            refused = error
+            said.append(f"{kind} not taken ({error.code})")
+            continue
+        placed[where(kind, number)] = f"{kind}/{held['id']}"
+        said.append(f"{kind} {verb}")
+    if refused is not None and not placed:
+        raise refused
     return ", ".join(said)
 
 
-def _put(client: FhirClient, wanted: Resource, number: str) -> tuple[Resource, str]:
-    for attempt in (1, 2):
-        held = find(client, wanted["resourceType"], number)
+def proof(client: FhirClient, number: str) -> dict[str, Resource]:
+    """What the EHR answers, by type, when it is asked again for what we wrote of a claim."""
+    kinds = ("Task", "Claim", "ClaimResponse", "ExplanationOfBenefit")
+    return {kind: held for kind in kinds if (held := find(client, kind, number)) is not None}
+
+
+def _put(client: FhirClient, wanted: Resource, number: str, *, last: bool = False) -> tuple[Resource, str]:
+    """Create or update; when somebody was quicker the chart is read once more, and then this gives way."""
+    held = find(client, wanted["resourceType"], number)
+    if held is not None and same(wanted, held):
+        return held, "unchanged"
+    try:
         if held is None:
-            query = f"identifier={CLAIM_NUMBER}|{number}"
-            return client.create(wanted, unless=query), "created"
-        if same(wanted, held):
-            return held, "unchanged"
-        version = str((held.get("meta") or {}).get("versionId", ""))
-        try:
+            made = client.create(wanted, unless=f"identifier={CLAIM_NUMBER}|{number}")
+            if last or same(wanted, made):
+                return made, "created"
+        else:
+            version = str((held.get("meta") or {}).get("versionId", ""))
             return client.update({**wanted, "id": held["id"]}, version=version), "updated"
-        except Contended:
-            if attempt == 2:
-                raise
-    raise Contended("somebody else keeps writing")
+    except Contended:
+        if last:
+            raise
+    return _put(client, wanted, number, last=True)
 
 
 def find(client: FhirClient, resource_type: str, number: str) -> Resource | None:
@@ -71,9 +88,16 @@ def _bare(resource: Resource, without: set[str]) -> Resource:
 
 
 def _resolved(value: Any, placed: Mapping[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: placed.get(child, child) if key == "reference" and isinstance(child, str) else _resolved(child, placed)
-            for key, child in value.items()
-        }
-    return [_resolved(child, placed) for child in value] if isinstance(value, list) else value
+    """Our conditional references become the chart's own; one to what this EHR did not take names it by identifier."""
+    if isinstance(value, list):
+        return [_resolved(child, placed) for child in value]
+    if not isinstance(value, dict):
+        return value
+    literal = str(value.get("reference", ""))
+    kind, ours, number = literal.partition(f"?identifier={CLAIM_NUMBER}|")
+    if not ours:
+        return {key: _resolved(child, placed) for key, child in value.items()}
+    if literal in placed:
+        return {**value, "reference": placed[literal]}
+    others = {key: child for key, child in value.items() if key != "reference"}
+    return {**others, "type": kind, "identifier": {"system": CLAIM_NUMBER, "value": number}}

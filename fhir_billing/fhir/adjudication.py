@@ -1,4 +1,4 @@
-"""How a decided claim reads in FHIR: each amount with its category, each reduction with its CARC.
+"""How a decided claim reads in FHIR: each amount with its category, each reduction with its group and CARC, each remark with its RARC.
 
 Spec: ClaimResponse.item.adjudication, ExplanationOfBenefit.item.adjudication; category from
 http://terminology.hl7.org/CodeSystem/adjudication.
@@ -16,6 +16,7 @@ from fhir_billing.fhir.ours import Resource, usd
 
 CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/adjudication"
 CARC: Final = "https://x12.org/codes/claim-adjustment-reason-codes"
+RARC: Final = "https://x12.org/codes/remittance-advice-remark-codes"
 GROUP: Final = "https://x12.org/codes/claim-adjustment-group-codes"
 
 
@@ -27,6 +28,8 @@ class DecidedLine:
     charge: Money
     paid: Money
     adjustments: tuple[Adjustment, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """RARC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,31 +48,40 @@ class Decision:
     trace: str = ""
 
 
-def amounts(charge: Money, paid: Money, adjustments: Iterable[Adjustment]) -> list[Resource]:
-    """Submitted, each adjustment, paid."""
-    rows = [{"category": _category("submitted"), "amount": usd(charge)}]
+def amounts(
+    charge: Money, paid: Money, adjustments: Iterable[Adjustment], remarks: Iterable[str] = ()
+) -> list[Resource]:
+    """Submitted, each adjustment, paid: submitted less the adjustments is the benefit. Then the payer's remark codes."""
+    rows: list[Resource] = [{"category": _category("submitted"), "amount": usd(charge)}]
     rows += [
         {
-            "category": {"coding": [{"system": CATEGORY, "code": _code(a)}], "text": a.group.value},
+            "category": {"coding": _codings(a), "text": a.group.value},
             "reason": {"coding": [{"system": CARC, "code": a.reason}], "text": f"{a.group.value}-{a.reason}"},
             "amount": usd(a.amount),
         }
         for a in adjustments
     ]
-    return [*rows, {"category": _category("benefit"), "amount": usd(paid)}]
+    rows.append({"category": _category("benefit"), "amount": usd(paid)})
+    return [*rows, *(_remark(code) for code in remarks)]
 
 
 def _category(code: str) -> Resource:
     return {"coding": [{"system": CATEGORY, "code": code}]}
 
 
-_SHARES = {"1": "deductible", "2": "copay", "3": "copay"}
+def _remark(code: str) -> Resource:
+    """A remark has no amount of its own: it explains, and its code is the reason."""
+    return {"category": {"text": "remark"}, "reason": {"coding": [{"system": RARC, "code": code}], "text": code}}
 
 
-def _code(adjustment: Adjustment) -> str:
-    if adjustment.group.value == "PR":
-        return _SHARES.get(adjustment.reason, "eligible")
-    return "eligible"
+_SHARES = {"1": "deductible", "3": "copay"}
+"""What FHIR's own categories have a word for; the rest is told by its group (CO, PR, OA, PI, CR) and its reason alone."""
+
+
+def _codings(adjustment: Adjustment) -> list[Resource]:
+    share = _SHARES.get(adjustment.reason, "") if adjustment.group.value == "PR" else ""
+    own = [{"system": CATEGORY, "code": share}] if share else []
+    return [*own, {"system": GROUP, "code": adjustment.group.value}]
 
 
 def totals(decision: Decision) -> list[Resource]:
@@ -77,13 +89,16 @@ def totals(decision: Decision) -> list[Resource]:
     return [
         {"category": _category("submitted"), "amount": usd(decision.charge)},
         {"category": _category("benefit"), "amount": usd(decision.paid)},
-        {"category": {**_category("copay"), "text": "Patient's share"}, "amount": usd(decision.patient)},
+        {
+            "category": {"coding": [{"system": GROUP, "code": "PR"}], "text": "Patient's share"},
+            "amount": usd(decision.patient),
+        },
     ]
 
 
 def items(lines: Sequence[DecidedLine]) -> list[Resource]:
     """ClaimResponse.item of each line."""
     return [
-        {"itemSequence": line.sequence, "adjudication": amounts(line.charge, line.paid, line.adjustments)}
+        {"itemSequence": line.sequence, "adjudication": amounts(line.charge, line.paid, line.adjustments, line.remarks)}
         for line in lines
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_billing.fhir.adjudication import Decision, amounts, totals
+from fhir_billing.fhir.adjudication import DecidedLine, Decision, amounts, totals
 from fhir_billing.fhir.claim_response import insurer_of, plain
 from fhir_billing.fhir.ours import Resource, identifier, meta, usd, where
 
@@ -45,12 +45,12 @@ def explanation_of_benefit(claim: Resource, *, number: str, created: str, say: s
     return resource
 
 
-def _item(item: Resource, line: Any) -> Resource:
+def _item(item: Resource, line: DecidedLine | None) -> Resource:
     kept: Resource = {
         key: item[key]
         for key in ("sequence", "productOrService", "servicedDate", "servicedPeriod", "net")
         if key in item
     }
     if line is not None:
-        kept["adjudication"] = amounts(line.charge, line.paid, line.adjustments)
+        kept["adjudication"] = amounts(line.charge, line.paid, line.adjustments, line.remarks)
     return kept

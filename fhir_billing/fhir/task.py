@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fhir_billing.domain.lifecycle import State
+from fhir_billing.domain.lifecycle import OWNERS, State
 from fhir_billing.fhir.ours import BASE, Resource, identifier, meta, where
 
 BILLING_STATUS: Final = f"{BASE}CodeSystem/billing-status"
@@ -48,6 +48,7 @@ def task(
         "for": {"reference": patient},
         "encounter": {"reference": encounter},
         "lastModified": since,
+        "owner": {"display": OWNERS[state].value},
     }
     if claim_is_written:
         resource["focus"] = {"reference": where("Claim", number)}
