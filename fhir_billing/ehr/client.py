@@ -53,20 +53,36 @@ class FhirClient:
         return self._resource(self.request("GET", reference), reference.split("/", maxsplit=1)[0])
 
     def search(
-        self, resource_type: str, params: Mapping[str, Any] | Sequence[tuple[str, str]], *, pages: int = MOST_PAGES
+        self,
+        resource_type: str,
+        params: Mapping[str, Any] | Sequence[tuple[str, str]],
+        *,
+        pages: int = MOST_PAGES,
+        whole: bool = False,
     ) -> Iterator[Resource]:
-        """Every resource of every page: matches and what was included. The next link is opaque, and followed on this server only."""
+        """Every resource of every page: matches and what was included. The next link is opaque, and followed on this server only.
+
+        `whole`: raises when the EHR counts more matches than it gives, with no next page to ask for.
+        """
         answer = self.request("GET", resource_type, params=params)
+        matches = 0
         for _ in range(pages):
             bundle = self._resource(answer, "Bundle")
             for entry in _rows(bundle, "entry"):
                 resource = entry.get("resource")
                 if isinstance(resource, dict) and resource.get("resourceType") != "OperationOutcome":
+                    matches += resource.get("resourceType") == resource_type
                     yield resource
             following = next(
                 (link.get("url") for link in _rows(bundle, "link") if link.get("relation") == "next"), None
             )
             if not following:
+                total = bundle.get("total")
+                if whole and isinstance(total, int) and total > matches:
+                    raise EhrBrokeContract(
+                        f"the EHR counts {total} of {resource_type}, gives {matches}, and names no next page",
+                        fix="raise its page size, or let it name the next page",
+                    )
                 return
             try:
                 answer = self.request("GET", str(following))

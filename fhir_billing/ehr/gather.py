@@ -24,6 +24,7 @@ WANTED = frozenset(
 ROUNDS = 3
 """How far references are followed: coverage → payer, role → organization → its parent."""
 MOST_REFERENCES = 200
+PAGE = ("_count", "100")
 AT_VISIT = {"Procedure": "encounter", "Condition": "encounter", "ChargeItem": "context", "Immunization": "encounter"}
 """The element by which each kind points at its visit."""
 
@@ -80,7 +81,7 @@ def gather(client: FhirClient, encounter: str) -> list[Resource]:
 def _search(client: FhirClient, kind: str, params: list[tuple[str, str]]) -> list[Resource]:
     """What a search finds; one that the EHR does not know finds nothing. What it forbids or cannot do now is raised."""
     try:
-        return list(client.search(kind, params))
+        return list(client.search(kind, params, whole=True))
     except (NotThere, Unsupported):
         return []
 
@@ -101,9 +102,9 @@ def _of_the_visit(client: FhirClient, gathered: Gathered, kind: str, element: st
     try:
         found: list[Resource] = []
         if kind != "Immunization":  # R4 has no search of vaccines by visit
-            found = _search(client, kind, [(element, f"Encounter/{visit_id}")])
+            found = _search(client, kind, [(element, f"Encounter/{visit_id}"), PAGE])
         if not found and patient:
-            found = _search(client, kind, [("patient", patient)])
+            found = _search(client, kind, [("patient", patient), PAGE])
     except ScopeMissing:
         if kind == "Immunization" and any(key.startswith("ChargeItem/") for key in gathered.found):
             return  # what is charged stands in the charges already
@@ -114,14 +115,14 @@ def _of_the_visit(client: FhirClient, gathered: Gathered, kind: str, element: st
 def _insurance(client: FhirClient, gathered: Gathered, patient: str) -> None:
     """The patient's coverages, with who pays and whose plan it is."""
     more = [("_include", "Coverage:payor"), ("_include", "Coverage:subscriber")]
-    for params in ([("patient", patient), *more], [("patient", patient)]):
+    for params in ([("patient", patient), PAGE, *more], [("patient", patient), PAGE]):
         try:
-            found = list(client.search("Coverage", params))
+            found = list(client.search("Coverage", params, whole=True))
             break
         except Unsupported:
             continue
     else:
-        found = list(client.search("Coverage", [("beneficiary", patient)]))
+        found = list(client.search("Coverage", [("beneficiary", patient), PAGE], whole=True))
     gathered.add(
         r
         for r in found
