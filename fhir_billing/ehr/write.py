@@ -13,6 +13,9 @@ from fhir_billing.domain.errors import BillingError, Contended, NotThere, ScopeM
 from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
 from fhir_billing.fhir.ours import CLAIM_NUMBER, where
 
+NOT_TAKEN = (ScopeMissing, NotThere, Unsupported)
+"""How an EHR says that it does not take a kind of resource, or not from us."""
+
 
 def write(client: FhirClient, resources: Sequence[Mapping[str, Any]]) -> str:
     """Make the chart hold these resources; says what was created, updated, there already, or is not taken by this EHR.
@@ -27,7 +30,7 @@ def write(client: FhirClient, resources: Sequence[Mapping[str, Any]]) -> str:
         kind, number = str(resource["resourceType"]), number_of(resource)
         try:
             held, verb = _put(client, _resolved(dict(resource), placed), number)
-        except (ScopeMissing, NotThere, Unsupported) as error:
+        except NOT_TAKEN as error:
             refused = error
             said.append(f"{kind} not taken ({error.code})")
             continue
@@ -39,9 +42,16 @@ def write(client: FhirClient, resources: Sequence[Mapping[str, Any]]) -> str:
 
 
 def proof(client: FhirClient, number: str) -> dict[str, Resource]:
-    """What the EHR answers, by type, when it is asked again for what we wrote of a claim."""
-    kinds = ("Task", "Claim", "ClaimResponse", "ExplanationOfBenefit")
-    return {kind: held for kind in kinds if (held := find(client, kind, number)) is not None}
+    """What the EHR answers, by type, when it is asked again for what we wrote of a claim; a kind it does not take is not there."""
+    found: dict[str, Resource] = {}
+    for kind in ("Task", "Claim", "ClaimResponse", "ExplanationOfBenefit"):
+        try:
+            held = find(client, kind, number)
+        except NOT_TAKEN:
+            continue
+        if held is not None:
+            found[kind] = held
+    return found
 
 
 def _put(client: FhirClient, wanted: Resource, number: str, *, last: bool = False) -> tuple[Resource, str]:

@@ -17,11 +17,12 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def loads(text: bytes | str) -> Any:
-    """Parse JSON; numbers with a point become Decimal. Raises MalformedResource that names line and column.
+    """Parse JSON; numbers with a point become Decimal; a byte order mark is no fault. Raises MalformedResource that names line and column.
 
     >>> loads(b'{"value": 12.50}')
     {'value': Decimal('12.50')}
     """
+    text = text.removeprefix("\ufeff") if isinstance(text, str) else text.removeprefix(b"\xef\xbb\xbf")
     try:
         return _DECODER.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
