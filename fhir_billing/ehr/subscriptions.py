@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from fhir_billing.domain.errors import EhrBrokeContract, MalformedResource
+from fhir_billing.domain.errors import Contended, EhrBrokeContract, MalformedResource, NotAllowed
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.fhir.text import loads
 
@@ -89,8 +89,19 @@ def subscribe(client: FhirClient, endpoint: str, secret: str) -> Resource:
         if known.get("status") == "active" and channel.get("header") == wanted["channel"]["header"]:
             return known
         version = str((known.get("meta") or {}).get("versionId", ""))
-        return client.update({**wanted, "id": known["id"]}, version=version)
-    return client.create(wanted)
+        return _awake(client, client.update({**wanted, "id": known["id"]}, version=version))
+    return _awake(client, client.create(wanted))
+
+
+def _awake(client: FhirClient, made: Resource) -> Resource:
+    """Some EHRs wake a requested subscription by themselves, some wait for the asker to do it; one that sleeps on has the poll."""
+    held = client.read(f"Subscription/{made['id']}") if made.get("status") == "requested" else made
+    if held.get("status") != "requested":
+        return held
+    try:
+        return client.update({**held, "status": "active"}, version=str((held.get("meta") or {}).get("versionId", "")))
+    except (Contended, NotAllowed, EhrBrokeContract):
+        return held
 
 
 def poll(client: FhirClient, cursor: str, *, most: int = MOST_VISITS) -> tuple[list[tuple[str, str]], str]:

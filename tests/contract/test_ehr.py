@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ class Server:
 
 
 @pytest.fixture(scope="module", params=["sekmet", "sekmet_smart", "ci_ehr"])
-def server(request: pytest.FixtureRequest) -> Server:
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     found: Any = request.getfixturevalue(request.param)
     if request.param == "ci_ehr":
         settings = EhrSettings(
@@ -49,10 +50,15 @@ def server(request: pytest.FixtureRequest) -> Server:
     else:
         settings = EhrSettings(url=found.url, client_id=found.client, key=found.key, scopes="system/*.cruds")
     client = connect(settings)[0].client
+    load(client)
+    yield Server(request.param, client)
+    load(client)  # every visit is open again for whoever comes next
+
+
+def load(client: FhirClient) -> None:
     for name in ("clinic", *(path.stem for path in sorted(charts.FOLDER.glob("*.json")) if path.stem != "clinic")):
         answer = client.batch({"resourceType": "Bundle", "type": "batch", "entry": charts.entries(name)})
         assert {str(e["response"]["status"])[0] for e in answer["entry"]} == {"2"}, name
-    return Server(request.param, client)
 
 
 def kinds(resources: list[dict[str, Any]]) -> dict[str, int]:

@@ -38,9 +38,7 @@ def test_broken_json_names_line_and_column(text: bytes, place: str) -> None:
     assert told.value.fix
 
 
-@pytest.mark.parametrize(
-    "text", [b"", b"{", b'{"a": "', b"\xff\xfe", b'{"a": "\xff"}', b"[" * 100_000, b'{"a": 1} x'
-)
+@pytest.mark.parametrize("text", [b"", b"{", b'{"a": "', b"\xff\xfe", b'{"a": "\xff"}', b"[" * 100_000, b'{"a": 1} x'])
 def test_what_is_no_json_is_refused_and_never_crashes(text: bytes) -> None:
     with pytest.raises(MalformedResource):
         loads(text)
