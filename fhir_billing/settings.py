@@ -48,9 +48,15 @@ class Settings(BaseSettings):
     ehr_key: Path | None = None
     """Private key (PEM) for SMART Backend Services; without it the EHR is asked without a token."""
     ehr_key_id: str = ""
+    """The key's name (kid) as registered at the EHR; its RFC 7638 thumbprint by default."""
     ehr_token_url: str = ""
+    """Where the EHR gives tokens; by default what its .well-known/smart-configuration says."""
     ehr_scopes: str = "system/*.rs"
+    """What is asked for; writing back needs more, such as `system/*.cruds`."""
     ehr_write_back: bool = True
+    """Whether the chart is told of each claim: Task, Claim, ClaimResponse, ExplanationOfBenefit, as far as the EHR takes them."""
+    ehr_quirks: str = "plain"
+    """The file of `fhir_billing/ehr/quirks` that turns this EHR's resources into plain R4."""
     public_url: str = "http://127.0.0.1:8000"
     """Where the EHR can reach us; the subscription's endpoint lies under it."""
     hook_secret: str = ""

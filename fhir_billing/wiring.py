@@ -71,6 +71,7 @@ class Wiring:
             key_id=s.ehr_key_id,
             token_url=s.ehr_token_url,
             scopes=s.ehr_scopes,
+            quirks=s.ehr_quirks,
         )
 
 
