@@ -78,7 +78,7 @@ def test_a_worker_killed_at_random_points_loses_and_doubles_nothing(
 ) -> None:
     redis_url = request.getfixturevalue("redis_url") if engine == "redis" else ""
     chance = random.Random(seed)
-    story = Story(folder=tmp_path, database=f"sqlite:///{tmp_path / 'book.db'}", scenario="pays", day="2026-11-20")
+    story = Story(folder=tmp_path, database=f"sqlite:///{tmp_path / 'book.db'}", scenario="pays", day="2026-03-04")
     visits = many_visits(VISITS)
     died = interrupted = 0
     deadline = time.monotonic() + 60 + 12 * KILLS
@@ -118,7 +118,7 @@ def test_a_worker_killed_at_random_points_loses_and_doubles_nothing(
 
 
 def test_two_workers_at_once_share_the_work_and_repeat_none(tmp_path: Path) -> None:
-    story = Story(folder=tmp_path, database=f"sqlite:///{tmp_path / 'book.db'}", scenario="pays", day="2026-11-20")
+    story = Story(folder=tmp_path, database=f"sqlite:///{tmp_path / 'book.db'}", scenario="pays", day="2026-03-04")
     for encounter, resources in many_visits(VISITS):
         body = dumps({"encounter": encounter, "found_by": "hook", "resources": resources})
         story.wiring.store.keep(Kind.VISIT, encounter, body, at=story.clock.now(), channel="ehr", name=encounter)
