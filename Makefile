@@ -51,7 +51,7 @@ check: $(STAMPS)/run $(STAMPS)/test ## format, lint, types, import contracts, ge
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	$(PY) -m tools.docs --check
 
 fix: $(STAMPS)/test ## format, and mend what ruff can mend

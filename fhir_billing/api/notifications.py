@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from fhir_billing.api.errors import outcome
 from fhir_billing.cycle.records import Kind
 from fhir_billing.domain.errors import SignInNeeded
-from fhir_billing.ehr.subscriptions import Rang, read_notification
+from fhir_billing.fhir.notification import Rang, read_notification
 from fhir_billing.wiring import Wiring
 
 router = APIRouter()

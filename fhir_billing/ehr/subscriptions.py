@@ -6,64 +6,17 @@ endpoint/Type/id. Spec: FHIR R4 Subscription.channel (rest-hook), Encounter sear
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from fhir_billing.domain.errors import Contended, EhrBrokeContract, MalformedResource, NotAllowed
+from fhir_billing.domain.errors import Contended, EhrBrokeContract, NotAllowed
 from fhir_billing.ehr.client import FhirClient, Resource
-from fhir_billing.fhir.text import loads
 
 CRITERIA = "Encounter?status=finished"
 OVERLAP = timedelta(minutes=2)
 """Clocks differ and writes are indexed late: each poll looks back this far, and what is known already is no news."""
 MOST_VISITS = 2_000
 """What one poll brings home: an EHR with years of closed visits is read in pieces."""
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 REASON = "fhir-billing: a closed visit is read and billed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rang:
-    """What a notification says, if anything; nothing of it is trusted beyond which visit to read."""
-
-    encounter: str = ""
-    version: str = ""
-
-
-def read_notification(method: str, kind: str, resource_id: str, body: bytes) -> Rang:
-    """The visit that a notification is about; an empty one means: look for yourself.
-
-    >>> read_notification("PUT", "Encounter", "e1", b"")
-    Rang(encounter='Encounter/e1', version='')
-    """
-    visit = resource_id if kind == "Encounter" else ""
-    version = ""
-    resource = _body(body)
-    if resource.get("resourceType") == "Bundle":
-        resource = _only_visit(resource)
-    if resource.get("resourceType") == "Encounter" and resource.get("id"):
-        meta = resource.get("meta")
-        visit, version = str(resource["id"]), str(meta.get("versionId", "")) if isinstance(meta, dict) else ""
-    if not _ID.fullmatch(visit):
-        return Rang()
-    return Rang(encounter=f"Encounter/{visit}", version=version if _ID.fullmatch(version) else "")
-
-
-def _body(body: bytes) -> Resource:
-    try:
-        found = loads(body) if body.strip() else None
-    except MalformedResource:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _only_visit(bundle: Resource) -> Resource:
-    """The visit of a notification Bundle (Subscriptions Backport) when it holds one; of several, each is found by the poll."""
-    entries = bundle.get("entry")
-    resources = [e.get("resource") for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
-    visits = [r for r in resources if isinstance(r, dict) and r.get("resourceType") == "Encounter"]
-    return visits[0] if len(visits) == 1 else {}
 
 
 def subscribe(client: FhirClient, endpoint: str, secret: str) -> Resource:

@@ -27,7 +27,8 @@ from fhir_billing.ehr import quirks, write
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials, make_key, public_keys
 from fhir_billing.ehr.client import FhirClient, Unsupported
 from fhir_billing.ehr.gather import gather
-from fhir_billing.ehr.subscriptions import Rang, poll, read_notification
+from fhir_billing.ehr.subscriptions import poll
+from fhir_billing.fhir.notification import Rang, read_notification
 from fhir_billing.fhir.ours import CLAIM_NUMBER, identifier, where
 
 BASE = "https://ehr.example/fhir/R4"
