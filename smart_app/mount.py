@@ -5,6 +5,7 @@ An act is kept as a message, then worked at once, so that the page that follows 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Any
@@ -12,13 +13,16 @@ from typing import Any
 from fastapi import FastAPI
 
 from fhir_billing.cycle.act_message import keep_act
-from fhir_billing.cycle.records import Outcome
+from fhir_billing.cycle.records import Kind, Message, Outcome
 from fhir_billing.cycle.work import work_one
-from fhir_billing.domain.errors import NotAMove
+from fhir_billing.domain.errors import MalformedResource, NotAMove
+from fhir_billing.fhir.text import loads
 from fhir_billing.wiring import Wiring
 from smart_app.app import create_app
+from smart_app.desk.acts import acts_for, unwritable
 from smart_app.face import FaceSettings
 
+KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 BEFORE = 1000
 """How many older messages one act may wait for before it leaves them to the worker."""
 
@@ -48,11 +52,31 @@ class Desk:
         self._wiring, self._wake = wiring, wake
 
     def act(self, kind: str, facts: Mapping[str, Any], who: str, key: str) -> None:
-        """Keep and work an act. Raises NotAMove when it could not be done; the message stays, with the reason."""
-        wiring = self._wiring
-        message, new = keep_act(wiring.store, {"act": kind, **facts}, who=who, at=wiring.clock.now(), key=key)
-        if new:
+        """Keep and work an act. Raises NotAMove when it could not be done; the message stays, with the reason.
+
+        The same form again does nothing and says what became of it; another form under the same key is refused.
+        """
+        if not KEY.fullmatch(key):
+            raise MalformedResource("This form came without its key", fix="open the page again and repeat")
+        wiring, wanted = self._wiring, {**facts, "act": kind}
+        if not wiring.views.is_kept(Kind.ACT, key):
+            self._allowed(kind, str(facts.get("claim", "")))
+        message, new = keep_act(wiring.store, wanted, who=who, at=wiring.clock.now(), key=key)
+        if not new and (message.who != who or loads(message.body) != wanted):
+            raise NotAMove("This form was already used for something else", fix="open it again")
+        if message.outcome is Outcome.WAITING:
             self._work(message.id)
+        else:
+            _say(message)
+
+    def _allowed(self, kind: str, number: str) -> None:
+        """What the claim's page would not offer now is not kept: it could only break. Raises NotAMove."""
+        claim = self._wiring.views.claim(number) if number else None
+        if claim and kind not in {act.kind for act in acts_for(claim)}:
+            broken = unwritable(claim) if kind == "release" else []
+            if broken:
+                raise NotAMove(f"{number} cannot be written: {broken[0].say}", fix=broken[0].fix)
+            raise NotAMove(f"{number} is {claim.row.state}, so this cannot be done", fix="look at the claim again")
 
     def retry(self, message: int, who: str) -> None:
         """Work a quarantined message again."""
@@ -74,6 +98,12 @@ class Desk:
         self._wake()
         with wiring.store.begin() as book:
             now = book.message(message)
-        if now and now.outcome is Outcome.QUARANTINED:
-            first = now.findings[0] if now.findings else {}
-            raise NotAMove(str(first.get("say") or now.say), fix=str(first.get("fix", "")))
+        if now:
+            _say(now)
+
+
+def _say(message: Message) -> None:
+    """An act that broke says so, each time that it is asked about."""
+    if message.outcome is Outcome.QUARANTINED:
+        first = message.findings[0] if message.findings else {}
+        raise NotAMove(str(first.get("say") or message.say), fix=str(first.get("fix", "")))

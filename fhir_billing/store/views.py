@@ -67,6 +67,8 @@ from fhir_billing.store.tables import (
 )
 
 FOUND = 20
+MOST_ID = 2**63
+"""What a database can count to."""
 NEWEST = 500
 
 
@@ -311,8 +313,16 @@ class SqlViews:
             clearing=int(clearing) if row.status == "posted" else 0,
         )
 
+    def is_kept(self, kind: Kind, key: str) -> bool:
+        """Whether a message of this kind came under this key."""
+        with self._store.reading() as connection:
+            which = select(inbox.c.id).where(inbox.c.kind == kind, inbox.c.key == key)
+            return connection.execute(which).first() is not None
+
     def message(self, message_id: int) -> MessagePage | None:
         """One message with its very bytes."""
+        if not 0 < message_id < MOST_ID:
+            return None
         with self._store.reading() as connection:
             found = rows.message_rows(connection, inbox.c.id == message_id)
             whole = box.by_id(connection, self._store._bodies, message_id)  # noqa: SLF001 - the same room

@@ -5,14 +5,19 @@ Each act is a small form whose words say what will happen; its facts are exactly
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fhir_billing.cycle.views import ClaimPage
 from fhir_billing.domain.errors import MalformedResource, OverrideNeedsReason
+from fhir_billing.domain.finding import Finding
 from fhir_billing.domain.lifecycle import MOVES, Event, State
 from fhir_billing.domain.money import NotMoney, cents, spoken
+from fhir_billing.fhir.amend import amend
+from fhir_billing.x12.missing import missing
+from smart_app.words import in_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,6 @@ CHANGES = (
     ("diagnoses", "Diagnoses, in billing order"),
     ("patient_zip", "Patient's ZIP code"),
     ("billing_npi", "Billing NPI"),
-    ("payer", "Payer id"),
     ("modifiers.1", "Modifiers of line 1"),
     ("modifiers.2", "Modifiers of line 2"),
     ("modifiers.3", "Modifiers of line 3"),
@@ -64,7 +68,6 @@ _BY_FINDING = (
     ("auth", "authorization"),
     ("npi", "billing_npi"),
     ("modifier", "modifiers.1"),
-    ("payer", "payer"),
 )
 
 
@@ -75,7 +78,7 @@ def _can(claim: ClaimPage, event: Event) -> bool:
 def guess_change(claim: ClaimPage) -> str:
     """Which element the worst finding speaks of."""
     key = claim.row.finding.key if claim.row.finding else ""
-    said = f"{key} {claim.row.finding.say.lower() if claim.row.finding else ''}"
+    said = f"{key} {in_words(claim.row.finding.say).lower() if claim.row.finding else ''}"
     return next((change for word, change in _BY_FINDING if word in key), "") or next(
         (change for word, change in _BY_FINDING if word in said), "member_id"
     )
@@ -110,7 +113,7 @@ def acts_for(claim: ClaimPage) -> list[Act]:
     row, sums, acts = claim.row, claim.sums, []
     if _can(claim, Event.CORRECT):
         acts.append(_correct(claim))
-    if _can(claim, Event.RELEASE):
+    if _can(claim, Event.RELEASE) and not unwritable(claim):
         acts.append(
             Act(
                 kind="release",
@@ -247,28 +250,73 @@ def fix_for(claim: ClaimPage) -> Act | None:
     return first if first and first.kind in {"correct", "answer", "appeal"} else None
 
 
-def facts_of(kind: str, number: str, form: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts of a posted form, as the message wants them."""
-    said = {name: str(value).strip() for name, value in form.items() if name not in {"csrf", "key", "next"}}
-    facts: dict[str, Any] = {"claim": number, **said}
-    if "reason" in said and not said["reason"]:
+OWN: Mapping[str, tuple[str, ...]] = {
+    "release": ("reason",),
+    "hold": ("reason",),
+    "withdraw": ("reason",),
+    "correct": ("change", "value"),
+    "pay": ("amount", "how"),
+    "give-up": ("reason",),
+    "appeal": ("reason", "level", "packet"),
+    "answer": ("reason",),
+    "other-coverage": ("payer", "payer_name", "member_id"),
+    "note": ("text",),
+}
+"""Each act's own fields: whatever else a form may hold says nothing. The act and the claim come from the address alone."""
+
+
+def facts_of(kind: str, claim: ClaimPage, form: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a posted form, as the message wants them. Raises BillingError for what a person mistyped; nothing is kept then."""
+    said = {name: str(form[name]).strip() for name in OWN[kind] if name in form}
+    facts: dict[str, Any] = dict(said)
+    if "reason" in OWN[kind] and not said.get("reason"):
         raise OverrideNeedsReason("This needs a reason", fix="say why in a few words")
+    if kind == "note" and not said.get("text"):
+        raise MalformedResource("The note is empty", fix="write a few words for the next reader")
     if kind == "correct":
         change, value = facts.pop("change", ""), facts.pop("value", "")
         facts["changes"] = {change: value} if change else {}
+        _try(claim, facts["changes"])
+    if kind == "other-coverage":
+        wanted = {name: said.get(name, "") for name in ("payer", "member_id")}
+        if not all(wanted.values()):
+            raise MalformedResource("The other plan needs a payer id and a member id", fix="copy both from the card")
+        _try(claim, wanted)
     if kind == "appeal":
         facts["packet"] = [p.strip() for p in said.get("packet", "").split(",") if p.strip()]
-        facts["level"] = int(said["level"]) if said.get("level", "").isdigit() else 1
+        facts["level"] = int(said["level"]) if said.get("level") in {"1", "2", "3"} else 1
     if kind == "pay":
         facts["amount"] = amount_of(said.get("amount", ""))
-    return facts
+    return {**facts, "claim": claim.row.number}
+
+
+def _try(claim: ClaimPage, changes: Mapping[str, str]) -> None:
+    """Change a copy of the bill: what cannot be done to it is told to the person now, and no message waits for it."""
+    for name, value in changes.items():
+        if name not in {key for key, _ in CHANGES}:
+            raise MalformedResource(f"A claim has nothing called {name[:40]!r} to correct", fix="choose from the list")
+        if not value and not name.startswith("modifiers."):
+            raise MalformedResource("The new value is empty", fix="write what it should be")
+        if name in {"member_id", "payer", "authorization"} and not (value.isascii() and len(value) <= 50):
+            raise MalformedResource(
+                f"{value[:20]!r} cannot be written in a claim", fix="plain letters and digits, fifty at most"
+            )
+    if claim.resource.get("insurance"):
+        amend(copy.deepcopy(dict(claim.resource)), changes)
+
+
+def unwritable(claim: ClaimPage) -> list[Finding]:
+    """What keeps the claim from being written at all: no release helps while it is so."""
+    if not _can(claim, Event.RELEASE) or claim.bill is None:
+        return []
+    return missing(claim.bill)
 
 
 def amount_of(text: str) -> str:
     """An amount as a person writes it, ready for the message. Raises MalformedResource; nothing is kept then."""
     plain = text.replace("$", "").replace(",", "").strip()
     try:
-        amount = cents(plain)
+        amount = cents(plain if plain.isascii() else "")
     except NotMoney as error:
         raise MalformedResource(
             f"{text[:20]!r} is not an amount", fix="write dollars and cents, such as 20.00"

@@ -40,6 +40,7 @@ def routes(face: Face) -> APIRouter:
             face.acts.act("deposit", facts, who, str(form.get("key", "")))
         except BillingError as error:
             return page(request, status=422, failed=trace, error=str(error))
+        face.seen(request, "did deposit", trace)
         request.session["flash"] = {"tone": "green", "say": f"The deposit for {trace} is entered."}
         return RedirectResponse("/books", status_code=303)
 

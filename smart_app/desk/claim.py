@@ -10,12 +10,11 @@ from fastapi.responses import RedirectResponse, Response
 from fhir_billing.cycle.views import ClaimPage
 from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.errors import BillingError, ClaimNotFound, NotThere
-from smart_app.desk.acts import acts_for, facts_of, fix_for
+from smart_app.desk.acts import OWN, acts_for, facts_of, fix_for, unwritable
 from smart_app.face import Face, Posted, Who, back
 from smart_app.look import service_words
 from smart_app.words import own_set
 
-KINDS = ("release", "hold", "withdraw", "correct", "pay", "give-up", "appeal", "answer", "other-coverage", "note")
 RELATIONSHIP = {"18": "Self", "01": "Spouse", "19": "Child", "G8": "Other"}
 
 
@@ -42,6 +41,7 @@ def routes(face: Face) -> APIRouter:
             services=services(claim),
             called=texts_of_diagnoses(claim),
             wanted=wanted(claim),
+            unwritable=unwritable(claim),
             **{"failed": "", "error": "", "kept": {}, **more},
         )
 
@@ -94,14 +94,15 @@ def routes(face: Face) -> APIRouter:
 
     @router.post("/claims/{number}/{kind}")
     def act(request: Request, who: Who, form: Posted, number: str, kind: str) -> Response:
-        if kind not in KINDS:
+        if kind not in OWN:
             raise NotThere(f"There is no act called {kind[:20]}", fix="use the claim's own buttons")
         claim = found(number)
         try:
-            face.acts.act(kind, facts_of(kind, number, form), who, str(form.get("key", "")))
+            face.acts.act(kind, facts_of(kind, claim, form), who, str(form.get("key", "")))
         except BillingError as error:
             kept = {name: str(value) for name, value in form.items()}
             return page(request, claim, status=422, failed=kind, error=str(error), kept=kept)
+        face.seen(request, f"did {kind}", number)
         now = face.views.claim(number) or claim
         request.session["flash"] = {"tone": "green", "say": said(kind, now)}
         return RedirectResponse(back(form.get("next"), f"/claims/{number}"), status_code=303)

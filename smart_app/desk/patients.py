@@ -57,12 +57,16 @@ def routes(face: Face) -> APIRouter:
     @router.post("/patients/{patient}/pay")
     def pay(request: Request, who: Who, form: Posted, patient: str) -> Response:
         number = str(form.get("claim", ""))
+        found = face.views.patient(f"Patient/{patient}")
+        if found is None or number not in {visit.number for visit in found.visits}:
+            raise NotThere("This patient has no such bill", fix="enter the payment on the bill's own patient")
         try:
             facts = {"claim": number, "amount": amount_of(str(form.get("amount", ""))), "how": str(form.get("how", ""))}
             face.acts.act("pay", facts, who, str(form.get("key", "")))
         except BillingError as error:
             kept = {name: str(value) for name, value in form.items()}
             return page(request, patient, status=422, failed=number, error=str(error), kept=kept)
+        face.seen(request, "did pay", number)
         request.session["flash"] = {"tone": "green", "say": f"Payment entered on {number}."}
         return RedirectResponse(f"/patients/{patient}", status_code=303)
 

@@ -1,0 +1,125 @@
+"""What a person posts at the desk does that one thing, to that one claim, once; and what went wrong is never told as done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from fhir_billing.api.app import create_app
+from fhir_billing.cycle.records import Kind
+from fhir_billing.domain.errors import MalformedResource, NotAMove
+from fhir_billing.domain.lifecycle import State
+from smart_app.mount import Desk
+from tests.e2e import charts
+from tests.e2e.story import Story
+
+
+class Browser:
+    """The whole application, signed in as the demo's user."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        story.wiring.settings.demo = True
+        story.wiring.settings.hook_secret = "ring-ring"
+        self.http = TestClient(create_app(story.wiring, beats=False), raise_server_exceptions=True)
+        self.http.post("/sign-in/demo", data={"csrf": self.field("/sign-in", "csrf"), "next": "/"})
+
+    def field(self, path: str, name: str) -> str:
+        found = re.search(rf'name="{name}" value="([^"]*)"', self.http.get(path).text)
+        assert found, name
+        return unescape(found[1])
+
+    def post(self, path: str, key: str, **facts: str) -> tuple[int, str]:
+        form = {"csrf": self.field("/find", "csrf"), "key": key, **facts}
+        answer = self.http.post(path, data=form)
+        return answer.status_code, answer.text
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Browser]:
+    story = Story(folder=tmp_path, database=f"sqlite:///{tmp_path / 'book.db'}", scenario="demo", day="2026-03-03")
+    for name in ("ada", "bo"):
+        resources = charts.finished(charts.chart(name))
+        story.visit(charts.encounter_of(resources), resources)
+    yield Browser(story)
+    story.wiring.store.close()
+
+
+def number_of(desk: Browser, patient: str) -> str:
+    return next(n for n, c in desk.story.claims().items() if c.patient == f"Patient/{patient}")
+
+
+def two(desk: Browser) -> tuple[str, str]:
+    one, other = sorted(desk.story.claims())[:2]
+    return one, other
+
+
+def told(desk: Browser, number: str) -> str:
+    page = desk.story.wiring.views.claim(number)
+    assert page
+    return " | ".join(line.what for line in page.biography)
+
+
+def test_a_form_field_never_chooses_the_act_or_the_claim(desk: Browser) -> None:
+    one, other = two(desk)
+    status, _ = desk.post(f"/claims/{one}/note", "k1", text="Called them", act="hold", claim=other, reason="mine now")
+    assert status == 200
+    assert "Called them" in told(desk, one)
+    assert "mine now" not in told(desk, one) + told(desk, other)
+    assert {c.state for c in desk.story.claims().values()} == {State.READY}
+
+
+def test_a_payment_is_entered_on_the_patients_own_bill_only(desk: Browser) -> None:
+    one, other = (desk.story.claims()[n] for n in two(desk))
+    mine = one.patient.rpartition("/")[2]
+    status, _ = desk.post(f"/patients/{mine}/pay", "k1", claim=other.number, amount="5.00", how="cash")
+    assert status == 404
+    assert "payment" not in told(desk, other.number).lower()
+    assert desk.post(f"/patients/{mine}/pay", "k2", claim=one.number, amount="5.00", how="cash")[0] == 200
+    assert desk.post(f"/patients/{mine}/pay", "k3", claim=one.number, amount="٥", how="cash")[0] == 422
+
+
+def test_a_form_that_failed_is_not_told_as_done_when_it_comes_again(desk: Browser) -> None:
+    hands, facts = Desk(desk.story.wiring, lambda: None), {"trace": "none", "amount": "5.00", "payer": "EXC01"}
+    for _ in range(2):
+        with pytest.raises(NotAMove, match="in clearing"):
+            hands.act("deposit", facts, "Bea Biller", "k9")
+    with pytest.raises(NotAMove, match="already used"):
+        hands.act("deposit", {**facts, "amount": "6.00"}, "Bea Biller", "k9")
+    for key in ("", "a\x00b"):
+        with pytest.raises(MalformedResource):
+            hands.act("deposit", facts, "Bea Biller", key)
+
+
+def test_the_same_form_twice_is_one_act_and_both_times_done(desk: Browser) -> None:
+    one, _ = two(desk)
+    for _ in range(2):
+        assert desk.post(f"/claims/{one}/hold", "k1", reason="wait for the referral")[0] == 200
+    assert told(desk, one).count("Held: wait for the referral") == 1
+    status, page = desk.post(f"/claims/{one}/hold", "k1", reason="another reason")
+    assert status == 422
+    assert "already used" in page
+
+
+def test_what_a_person_mistyped_is_told_and_never_kept(desk: Browser) -> None:
+    one, _ = two(desk)
+    desk.post(f"/claims/{one}/hold", "k1", reason="wait")
+    tries = [
+        ("correct", {"change": "billing_npi", "value": "1234567890"}),
+        ("correct", {"change": "patient_zip", "value": "abc"}),
+        ("correct", {"change": "diagnoses", "value": "nothing"}),
+        ("correct", {"change": "member_id", "value": "Ω1"}),
+        ("correct", {"change": "number", "value": "C-MINE"}),
+        ("note", {"text": "  "}),
+        ("release", {"reason": " "}),
+        ("appeal", {"reason": "never denied", "level": "1", "packet": ""}),
+    ]
+    for n, (kind, facts) in enumerate(tries):
+        assert desk.post(f"/claims/{one}/{kind}", f"t{n}", **facts)[0] == 422, (kind, facts)
+    assert desk.story.wiring.views.quarantined() == []
+    assert not any(desk.story.wiring.views.is_kept(Kind.ACT, f"t{n}") for n in range(len(tries)))
