@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     frame_ancestors: str = "'self'"
     """Which EHR pages may frame us (CSP)."""
 
+    # How often the embedded beat does what; on Redis Streams the beat is every second, polling every minute, chasing every hour.
     poll_seconds: float = 60.0
     send_seconds: float = 60.0
     chase_seconds: float = 3600.0

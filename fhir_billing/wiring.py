@@ -49,7 +49,7 @@ class Wiring:
     @cached_property
     def channels(self) -> dict[str, Channel]:
         """One channel for each name that the site's payers use."""
-        wanted = {profile.channel for profile in self.site.payers.values()} | {"loopback"}
+        wanted = {profile.channel for profile in self.site.payers.values() if profile.channel}
         settings = ChannelSettings(root=self.settings.channels, scenario=self.settings.scenario, clock=self.clock)
         return {name: payers.channel(name, settings) for name in sorted(wanted)}
 

@@ -50,13 +50,10 @@ async def rang(request: Request, kind: str = "", resource_id: str = "") -> Respo
         status, out = outcome(SignInNeeded(say))
         return JSONResponse(out, status_code=status)
     heard: Rang = read_notification(request.method, kind, resource_id, body)
-    if heard.encounter:
-        doorbell = {"encounter": heard.encounter, "version": heard.version, "found_by": "hook"}
-        key = f"{heard.encounter}:{heard.version or now.isoformat()}"
-        wiring.store.keep(
-            Kind.DOORBELL, key, json.dumps(doorbell).encode(), at=now, channel="hook", name=request.method, who="hook"
-        )
-    else:
-        request.app.state.heart.ring_soon()
+    doorbell = {"encounter": heard.encounter, "version": heard.version, "found_by": "hook"}  # empty: poll now
+    key = f"{heard.encounter}:{heard.version or now.isoformat()}"
+    wiring.store.keep(
+        Kind.DOORBELL, key, json.dumps(doorbell).encode(), at=now, channel="hook", name=request.method, who="hook"
+    )
     request.app.state.heart.wake()
     return Response(status_code=200)

@@ -73,13 +73,17 @@ def _redis(url: str) -> str:
 def _ehr(wiring: Wiring) -> str:
     if not wiring.settings.ehr_url:
         return "not set up: set FHIR_BILLING_EHR_URL"
-    from fhir_billing.ehr.connect import software
-
-    return f"answers: {software(wiring.ehr_settings)}"
+    ehr = wiring.ehr
+    said = ehr[0].check() if ehr else ""
+    scopes = wiring.settings.ehr_scopes
+    if wiring.settings.ehr_write_back and not any(word in scopes for word in (".c", ".*", ".u", "write")):
+        return f"NOT OK for writing: {said}; set FHIR_BILLING_EHR_SCOPES, or FHIR_BILLING_EHR_WRITE_BACK=false"
+    return f"answers: {said}"
 
 
 def _sign_in(wiring: Wiring) -> str:
     settings = wiring.settings
     if settings.oidc_issuer:
-        return f"by {settings.oidc_issuer}"
+        secret = "" if settings.session_secret else "; NOT OK: set FHIR_BILLING_SESSION_SECRET"
+        return f"by {settings.oidc_issuer}{secret}"
     return "the demo user" if settings.demo else "not set up: set FHIR_BILLING_OIDC_ISSUER, nobody can sign in"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +23,13 @@ def run(args: argparse.Namespace) -> int:
 
     set_up()
     with opened() as wiring:
+        settings = wiring.settings
+        if settings.oidc_issuer and not settings.session_secret:
+            print(
+                "fhir-billing: FHIR_BILLING_SESSION_SECRET is not set; make one with `openssl rand -base64 33`",
+                file=sys.stderr,
+            )
+            return 3
         app = create_app(wiring, beats=not args.no_worker and not wiring.settings.redis_url)
         uvicorn.run(app, host=args.host, port=args.port, log_level="warning", access_log=False, server_header=False)
     return 0

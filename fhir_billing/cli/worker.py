@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fhir_billing.wiring import Wiring
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Once, or for ever."""
     parser.add_argument("--once", action="store_true", help="beat until nothing moves, then stop")
+
+
+def _once(wiring: Wiring) -> int:
+    from fhir_billing.domain.errors import BillingError
+    from fhir_billing.worker.beat import ring, until_quiet
+
+    code = 0
+    try:
+        ring(wiring)
+    except BillingError as error:
+        print(f"fhir-billing: {error}; what is here already is worked all the same", file=sys.stderr)
+        code = 3
+    until_quiet(wiring)
+    return code
 
 
 def run(args: argparse.Namespace) -> int:
@@ -19,11 +38,7 @@ def run(args: argparse.Namespace) -> int:
     set_up()
     with opened() as wiring:
         if args.once:
-            from fhir_billing.worker.beat import ring, until_quiet
-
-            ring(wiring)
-            until_quiet(wiring)
-            return 0
+            return _once(wiring)
         if wiring.settings.redis_url:
             from fhir_billing.worker.streams import make_worker
 

@@ -33,6 +33,10 @@ def acted(turn: Turn) -> Result:
     return Result(outcome=Outcome.DONE, say=act(turn, said))
 
 
+MENDABLE = frozenset({"member_id", "authorization", "billing_npi", "patient_zip", "diagnoses", "modifiers"})
+"""What a correction may change. Whose bill it is, and to whom it goes, comes from the chart."""
+
+
 def _claim(turn: Turn, said: Said) -> ClaimRecord:
     number = str(said.get("claim", ""))
     claim = turn.book.claim(number)
@@ -88,6 +92,12 @@ def _correct(turn: Turn, said: Said) -> str:
     """`claim`, `changes` {what: value}, `reason`: mend the bill and check it again; a rejected claim is ready to be sent again."""
     claim = _claim(turn, said)
     changes = said.get("changes") or {}
+    unknown = sorted({str(name).partition(".")[0] for name in changes} - MENDABLE)
+    if unknown:
+        raise MalformedResource(
+            f"a person cannot change {', '.join(unknown)[:60]} on a bill",
+            fix="mend it in the chart; the claim is drafted anew from there",
+        )
     resource = loads(claim.resource)
     done = amend(resource, changes) if changes else []
     turn.tell(claim.number, "person", "; ".join(done) or "Checked again without a change")
@@ -155,8 +165,8 @@ def _give_up(turn: Turn, said: Said) -> str:
     """`claim`, `reason`: what is in dispute becomes a loss."""
     claim, reason = _claim(turn, said), _reason(said)
     disputed = turn.book.balances(claim.number).get(ledger.RECEIVABLE_DISPUTED, 0)
-    if disputed <= 0:
-        raise NotAMove(f"nothing is in dispute on {claim.number}")
+    if claim.state is not State.DENIED or disputed <= 0:
+        raise NotAMove(f"{claim.number} is {claim.state}: there is nothing to give up")
     turn.post(
         posting.given_up(
             key=f"give-up:{turn.message.key}",
@@ -175,6 +185,9 @@ def _give_up(turn: Turn, said: Said) -> str:
 def _appeal(turn: Turn, said: Said) -> str:
     """`claim`, `reason`, optional `level` and `packet` (names of what was sent): the payer is asked again, inside the window."""
     claim, reason = _claim(turn, said), _reason(said)
+    disputed = turn.book.balances(claim.number).get(ledger.RECEIVABLE_DISPUTED, 0)
+    if claim.state is State.DENIED and disputed <= 0:
+        raise NotAMove(f"nothing of {claim.number} is in dispute any more")
     if claim.state is State.DENIED and claim.due and turn.today > claim.due:
         raise NotAMove(
             f"the appeal window closed on {claim.due}",
@@ -208,7 +221,13 @@ def _other_coverage(turn: Turn, said: Said) -> str:
     if turn.book.claim(number):
         raise NotAMove(f"{number} has been made already")
     resource = loads(claim.resource)
-    payer, name = str(said.get("payer", "")), str(said.get("payer_name", "") or said.get("payer", ""))
+    payer = str(said.get("payer", ""))
+    if payer not in turn.site.payers or payer == claim.payer:
+        others = ", ".join(sorted(set(turn.site.payers) - {claim.payer}))
+        raise MalformedResource(
+            f"{payer[:20] or 'no payer'} is no other payer of this site", fix=f"use one of {others}"
+        )
+    name = turn.site.payers[payer].name or payer
     amend(resource, {"number": number, "payer": payer, "payer_name": name, "member_id": str(said.get("member_id", ""))})
     new = turn.save(
         replace(

@@ -68,6 +68,14 @@ class EhrReader(Protocol):
         """All resources that the visit's bill needs, as read. `encounter` is `Encounter/ID`. Raises EhrUnavailable, RateLimited."""
         ...
 
+    def subscribe(self, endpoint: str, secret: str) -> None:
+        """Ask the EHR to ring at an address when a visit closes."""
+        ...
+
+    def check(self) -> str:
+        """What the EHR says it is, after a token was had; raises what stands in the way."""
+        ...
+
     def closed_since(self, cursor: str) -> tuple[list[tuple[str, str]], str]:
         """Finished visits changed since the cursor, as (`Encounter/ID`, version), and the next cursor."""
         ...

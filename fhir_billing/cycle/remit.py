@@ -300,7 +300,7 @@ def _denial(payment: ClaimPayment, disputed: Money, codes: str, number: str) -> 
             "severity": "blocking",
             "say": f"The payer denied {spoken(disputed)}: {codes}",
             "at": f"{number} claim {payment.claim}",
-            "fix": "Correct and send a replacement, appeal inside the window, or give it up with a reason",
+            "fix": "Appeal inside the window, ask another plan that covered the day, or give it up with a reason",
             "fix_by": "biller",
             "source": "835",
             "resource": "",

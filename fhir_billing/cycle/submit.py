@@ -12,7 +12,7 @@ from fhir_billing.cycle.records import ClaimRecord, EnvelopeRecord, Outcome
 from fhir_billing.cycle.turn import Result, Turn, facts
 from fhir_billing.domain import posting
 from fhir_billing.domain.claim import Claim
-from fhir_billing.domain.errors import BillingError
+from fhir_billing.domain.errors import BillingError, UnknownTradingPartner
 from fhir_billing.domain.finding import Finding, Severity
 from fhir_billing.domain.lifecycle import Event, State
 from fhir_billing.fhir.claim import read_claim
@@ -30,6 +30,17 @@ def send_ready(turn: Turn) -> Result:
         waiting[claim.payer, claim.kind].append(claim)
     count = 0
     for (payer, kind), claims in sorted(waiting.items()):
+        if not turn.site.payer(payer).channel:
+            for claim in claims:
+                _hold(
+                    turn,
+                    claim,
+                    UnknownTradingPartner(
+                        f"no file says how {payer or 'this payer'} is reached",
+                        fix="write mappings/payers/PAYER.yaml with its channel",
+                    ),
+                )
+            continue
         for start in range(0, len(claims), MOST_CLAIMS):
             count += _send(turn, payer, kind, claims[start : start + MOST_CLAIMS])
     return Result(outcome=Outcome.DONE, say=f"{count} claims put into envelopes")

@@ -137,14 +137,16 @@ class Turn:
         )
 
     def settle_claim(self, claim: ClaimRecord) -> ClaimRecord:
-        """Close a claim whose payer, dispute, patient and clearing balances are all zero on the ledger."""
+        """Close a claim on which nothing is owed: all balances are zero, or, when it was denied, nothing is in dispute any more."""
         if claim.state not in {State.PAID, State.DENIED}:
             return claim
         balances = self.book.balances(claim.number)
         open_accounts = {*ledger.RECEIVABLES, ledger.CLEARING, ledger.UNAPPLIED}
+        if claim.state is State.DENIED:  # what the patient still owes is no work for whoever fought the denial
+            open_accounts = {ledger.RECEIVABLE_PAYER, ledger.RECEIVABLE_DISPUTED}
         if any(account in open_accounts for account in balances):
             return claim
-        return self.move(claim, Event.SETTLE, "Nothing is owed on this claim any more")
+        return self.move(claim, Event.SETTLE, "Nothing is owed by the payer or in dispute any more")
 
 
 def facts(message: Message) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Self
 import uvicorn
 
 from fhir_billing.api.app import create_app
+from fhir_billing.domain.errors import BillingError
 from fhir_billing.wiring import Wiring
 from fhir_billing.worker import beat
 
@@ -53,7 +55,11 @@ class Server:
             signal.signal(number, lambda *_: stop.set())
         last = time.monotonic()
         while not stop.wait(1.0):
-            if time.monotonic() - last > self.wiring.settings.poll_seconds:
-                last = time.monotonic()
-                beat.ring(self.wiring)
-            beat.beat(self.wiring)
+            try:
+                if time.monotonic() - last > self.wiring.settings.poll_seconds:
+                    last = time.monotonic()
+                    beat.ring(self.wiring)
+                beat.beat(self.wiring)
+            except BillingError as error:
+                print(f"   {error.say}; it is asked again", file=sys.stderr, flush=True)
+                stop.wait(10)

@@ -24,7 +24,8 @@ class PayerProfile:
 
     id: str
     name: str = ""
-    channel: str = "loopback"
+    channel: str = ""
+    """How files go to it; empty for a payer that no file describes: nothing is sent to such a one."""
     receiver: str = ""
     """ISA08 and NM1*40: who gets the file; the payer itself when empty."""
     filing_window: timedelta = timedelta(days=365)

@@ -46,6 +46,13 @@ class FhirClient:
         self.base = base.rstrip("/")
         self._http, self._token = http, token
 
+    def sign_in(self) -> frozenset[str]:
+        """Have a token now, and say which scopes it has; none for an EHR that is asked without one."""
+        if self._token is None:
+            return frozenset()
+        self._token.value()
+        return self._token.granted
+
     # reading
 
     def read(self, reference: str) -> Resource:

@@ -46,6 +46,18 @@ class Ehr:
         """All resources that the visit's bill needs, in plain R4."""
         return [self.quirk(resource) for resource in gather(self.client, encounter)]
 
+    def subscribe(self, endpoint: str, secret: str) -> None:
+        """Ask the EHR to ring at an address when a visit closes."""
+        subscriptions.subscribe(self.client, endpoint, secret)
+
+    def check(self) -> str:
+        """What the EHR says it is, after a token was had."""
+        granted = self.client.sign_in()
+        found = self.client.capabilities()
+        said = found.get("software") or {}
+        name = f"{said.get('name', 'an EHR without a name')} {said.get('version', '')}".strip()
+        return f"{name}, FHIR {found.get('fhirVersion', '?')}, scopes: {' '.join(sorted(granted)) or 'none asked'}"
+
     def closed_since(self, cursor: str) -> tuple[list[tuple[str, str]], str]:
         """Finished visits changed since the cursor."""
         return subscriptions.poll(self.client, cursor)
@@ -85,10 +97,3 @@ def token_endpoint(url: str, http: httpx2.Client) -> str:
             "the EHR's smart-configuration names no token endpoint", fix="set FHIR_BILLING_EHR_TOKEN_URL"
         )
     return str(found["token_endpoint"])
-
-
-def software(settings: EhrSettings) -> str:
-    """What the EHR says it is."""
-    found = FhirClient(settings.url, httpx2.Client(timeout=TIMEOUT)).capabilities()
-    said = found.get("software") or {}
-    return f"{said.get('name', 'an EHR without a name')} {said.get('version', '')}, FHIR {found.get('fhirVersion', '?')}".strip()

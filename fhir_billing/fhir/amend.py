@@ -5,6 +5,7 @@ Spec: Claim.insurance, Claim.preAuthRef, Claim.item.modifier, Claim.diagnosis; c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from fhir_billing.domain.codes import icd10, is_icd10, is_npi, zip_digits
 from fhir_billing.domain.errors import MalformedResource
 
 Resource = dict[str, Any]
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./-]{1,49}", re.ASCII)
+"""What identifies something on a bill: nothing that X12 could take for a delimiter."""
+_MODIFIER = re.compile(r"[A-Z0-9]{2}", re.ASCII)
 NPI = "http://hl7.org/fhir/sid/us-npi"
 ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"
 
@@ -60,8 +64,10 @@ def _number(claim: Resource, value: Any, place: str) -> str:
 
 
 def _member_id(claim: Resource, value: Any, place: str) -> str:
-    if not str(value).strip():
-        raise MalformedResource("a member id cannot be empty", fix="copy it from the insurance card")
+    if not _WORD.fullmatch(str(value).strip()):
+        raise MalformedResource(
+            "this is no member id", fix="letters, digits, hyphens and blanks, as on the insurance card"
+        )
     _coverage(claim)["subscriberId"] = str(value).strip()
     return "Member id corrected"
 
@@ -78,7 +84,10 @@ def _payer_name(claim: Resource, value: Any, place: str) -> str:
 
 
 def _authorization(claim: Resource, value: Any, place: str) -> str:
-    _focal(claim)["preAuthRef"] = [str(value)]
+    if not _WORD.fullmatch(str(value).strip()):
+        raise MalformedResource("this is no authorization number", fix="letters, digits, hyphens and blanks")
+    value = str(value).strip()
+    _focal(claim)["preAuthRef"] = [value]
     return f"Authorization {value} added"
 
 
@@ -125,6 +134,8 @@ def _modifiers(claim: Resource, value: Any, place: str) -> str:
     modifiers = [str(v).upper() for v in (value if isinstance(value, list) else str(value).replace(",", " ").split())]
     if not place.isdigit() or not any(item["sequence"] == int(place) for item in claim["item"]):
         raise MalformedResource(f"the claim has no line {place[:8]!r}", fix="write modifiers.1 for the first line")
+    if len(modifiers) > 4 or not all(_MODIFIER.fullmatch(m) for m in modifiers):
+        raise MalformedResource("a line takes up to four modifiers of two letters or digits", fix="such as 25")
     item = next(item for item in claim["item"] if item["sequence"] == int(place))
     item["modifier"] = [{"coding": [{"code": modifier}]} for modifier in modifiers]
     return f"Line {place}: modifiers {', '.join(modifiers) or 'removed'}"

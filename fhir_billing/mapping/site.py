@@ -166,7 +166,7 @@ def read_payer(document: Mapping[str, Any], where: str) -> tuple[PayerProfile, l
     profile = PayerProfile(
         id=payer_id,
         name=str(document.get("name", payer_id)),
-        channel=str(document.get("channel", "loopback")),
+        channel=str(document.get("channel", "")),
         receiver=str(document.get("receiver", "")),
         filing_window=_span(document.get("filing_window", "365 days"), where),
         acknowledgment_due=_span(document.get("acknowledgment_due", "2 days"), where),

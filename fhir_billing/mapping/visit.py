@@ -53,7 +53,7 @@ def claim_number(encounter: str) -> str:
     """CLM01 of a visit: `C-` and twelve characters made from the encounter's id, the same on every run.
 
     >>> claim_number("123")
-    'C-MNJN2CGA4DFP'
+    'C-MSJT8P9088QS'
     """
     bits = int.from_bytes(hashlib.sha256(encounter.encode()).digest()[:8], "big") >> 4
     return "C-" + "".join(_CROCKFORD[(bits >> (5 * place)) & 31] for place in range(11, -1, -1))

@@ -42,8 +42,8 @@ def make_engine(url: str) -> Engine:
     """An engine that begins transactions as this store needs them."""
     made = normal_url(url)
     if made.get_backend_name() != "sqlite":
-        return create_engine(made, pool_pre_ping=True, **POOL)
-    engine = create_engine(made, connect_args={"timeout": BUSY_MILLISECONDS // 1000}, **POOL)
+        return create_engine(made, pool_pre_ping=True, hide_parameters=True, **POOL)
+    engine = create_engine(made, hide_parameters=True, connect_args={"timeout": BUSY_MILLISECONDS // 1000}, **POOL)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from fhir_billing.cycle.chase import EXPECTED, overdue
 from fhir_billing.cycle.records import Kind, Message, OutboxRecord
 from fhir_billing.cycle.work import work_all
-from fhir_billing.domain.errors import BillingError, NotNow, RateLimited
+from fhir_billing.domain.errors import BillingError, NotAllowed, NotNow, RateLimited
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.logs import log
@@ -21,6 +21,8 @@ from fhir_billing.wiring import Wiring
 
 _log = log("worker")
 CURSOR = "ehr-poll"
+STRANGER = "stranger"
+"""Who rings without the right secret."""
 LONGEST_WAIT = timedelta(minutes=15)
 
 
@@ -60,6 +62,9 @@ def answer_doorbells(wiring: Wiring) -> int:
             wiring.store.failed(
                 bell.id, str(error), [{"key": error.code, "say": error.say, "fix": error.fix, "at": ""}]
             )
+        except Exception as error:
+            say = f"a doorbell that cannot be understood ({type(error).__name__})"
+            wiring.store.failed(bell.id, say, [{"key": "our-contract", "say": say, "fix": "", "at": ""}])
         else:
             wiring.store.doorbell_done(bell.id, said)
             count += 1
@@ -67,8 +72,12 @@ def answer_doorbells(wiring: Wiring) -> int:
 
 
 def _answer(wiring: Wiring, bell: Message) -> str:
+    if bell.who == STRANGER:
+        raise NotAllowed("a notification without the right secret is not followed")
     rang = json.loads(bell.body)
     encounter = str(rang["encounter"])
+    if not encounter:
+        return f"somebody rang without saying for whom: {ring(wiring)} visits found"
     if wiring.ehr is None:
         return "no EHR is set up"
     resources = wiring.ehr[0].gather(encounter)
@@ -160,6 +169,19 @@ def collect(wiring: Wiring) -> int:
         except BillingError as error:
             _log.warning("a channel gives nothing", channel=channel.name, code=error.code)
     return count
+
+
+def subscribe(wiring: Wiring) -> int:
+    """Ask the EHR to ring here when a visit closes; asking again changes nothing, and an EHR that cannot is polled."""
+    settings = wiring.settings
+    if wiring.ehr is None or not settings.hook_secret:
+        return 0
+    try:
+        wiring.ehr[0].subscribe(f"{settings.public_url.rstrip('/')}/hooks/ehr", settings.hook_secret)
+    except BillingError as error:
+        _log.warning("the EHR takes no subscription; it is polled", code=error.code)
+        return 0
+    return 1
 
 
 STEPS = (answer_doorbells, work, send, work, relay, work, collect, work, relay)

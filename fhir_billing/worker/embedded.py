@@ -31,10 +31,6 @@ class Heart:
         """Something has arrived."""
         self._wake.set()
 
-    def ring_soon(self) -> None:
-        """Poll the EHR at the next beat: somebody rang without saying for whom."""
-        self._last.pop("ring", None)
-
     def ask_to_stop(self) -> None:
         """Stop after this beat."""
         self._stop.set()
@@ -51,6 +47,7 @@ class Heart:
         while not self._stop.is_set():
             settings = self.wiring.settings
             try:
+                self._every("subscribe", settings.chase_seconds, beat.subscribe)
                 self._every("ring", settings.poll_seconds, beat.ring)
                 self._every("chase", settings.chase_seconds, beat.chase)
                 beat.beat(self.wiring)

@@ -35,6 +35,8 @@ def make_worker(wiring: Wiring | None = None) -> Worker[None]:
 
     @worker.cron("0 * * * *", name="chase", timeout=timedelta(seconds=120), **every)
     async def chase() -> int:
+        await asyncio.to_thread(beat.subscribe, wired)
         return await asyncio.to_thread(beat.chase, wired)
 
+    beat.subscribe(wired)
     return worker

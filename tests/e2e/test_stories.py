@@ -356,3 +356,42 @@ def test_a_patient_with_a_second_plan_is_not_billed_before_that_plan_has_answere
     assert story.state(dee) is State.PAID
     assert story.balances(dee) == {"CL": "78.40", "AC": "51.60", "RP": "20.00"}
     assert any("waits for the next plan, EXC02" in line for line in story.biography(dee))
+
+
+def test_a_person_cannot_send_a_bill_somewhere_else_or_under_another_number(tmp_path: Path) -> None:
+    story = begin(tmp_path, f"sqlite:///{tmp_path / 'book.db'}", "demo")
+    quinn = closed(story, "quinn")
+    for changes in (
+        {"payer": "../../etc"},
+        {"number": "C-EVIL"},
+        {"authorization": "A*B~ISA*00"},
+        {"modifiers.1": "!!"},
+    ):
+        assert story.act("correct", claim=quinn, changes=changes).startswith("quarantined"), changes
+    assert story.state(quinn) is State.HELD
+    assert story.act("correct", claim=quinn, changes={"patient_zip": "99999"}).startswith("done")
+    assert story.state(quinn) is State.READY
+
+
+def test_a_payer_that_no_file_describes_is_sent_nothing(tmp_path: Path) -> None:
+    story = begin(tmp_path, f"sqlite:///{tmp_path / 'book.db'}", "demo")
+    cy = closed(story, "cy")
+    story.send()
+    story.collect()
+    assert story.state(cy) is State.DENIED
+    assert "no other payer of this site" in story.act("other-coverage", claim=cy, payer="NOPE", member_id="X1")
+    assert story.state(cy) is State.DENIED
+    assert set(story.claims()) == {cy}
+
+
+def test_a_denial_that_is_given_up_is_nobodys_work_any_more(tmp_path: Path) -> None:
+    story = begin(tmp_path, f"sqlite:///{tmp_path / 'book.db'}", "demo")
+    jo = closed(story, "jo")
+    story.send()
+    story.collect()
+    assert story.balances(jo)["RD"] == "125.00"
+    story.act("give-up", claim=jo, reason="too old to fight")
+    assert story.state(jo) is State.CLOSED
+    assert "RD" not in story.balances(jo)
+    assert story.balances(jo)["AD"] == "125.00"
+    assert story.act("appeal", claim=jo, reason="second thoughts").startswith("quarantined")
