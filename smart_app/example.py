@@ -474,7 +474,11 @@ class Example:
         return bill_sums(entries, self._rows[number].patient)
 
     def _listed(self) -> list[ClaimRow]:
-        return [replace(row, patient_owes=self._sums(row.number).patient_owes) for row in self._rows.values()]
+        return [self._row(number) for number in self._rows]
+
+    def _row(self, number: str) -> ClaimRow:
+        sums = self._sums(number)
+        return replace(self._rows[number], patient_owes=sums.patient_owes, disputed=sums.disputed)
 
     def counts(self, today: date) -> Counts:
         rows = self._listed()
@@ -531,7 +535,7 @@ class Example:
             return None
         bill = self._bills[number]
         return ClaimPage(
-            row=replace(row, patient_owes=self._sums(number).patient_owes),
+            row=self._row(number),
             member_id=bill.insurance[0].member_id,
             mapping="claim-professional@2.1.0+demo.1#5f2c",
             billed=row.charge if row.attempt else 0,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from fhir_billing.domain import ledger
 from fhir_billing.domain.money import Money
@@ -44,6 +44,14 @@ class BillSums:
     payer_owes: Money = 0
     disputed: Money = 0
     patient_owes: Money = 0
+    owed_by: tuple[tuple[str, Money], ...] = ()
+    """What the payers owe, payer by payer: a second plan owes what the first has left to it."""
+
+    def with_(self, other: BillSums) -> BillSums:
+        """Two bills as one, such as a bill and the one that it goes on as."""
+        sums = [f.name for f in fields(self) if f.name != "owed_by"]
+        both = {name: getattr(self, name) + getattr(other, name) for name in sums}
+        return BillSums(**both, owed_by=(*self.owed_by, *other.owed_by))
 
     @property
     def open(self) -> Money:
@@ -61,8 +69,11 @@ def bill_sums(entries: Iterable[Entry], patient: str = "") -> BillSums:
     """The sums of one bill from the postings that name it."""
     by_account: dict[str, Money] = defaultdict(int)
     by_journal: dict[str, Money] = defaultdict(int)
+    owed_by: dict[str, Money] = defaultdict(int)
     from_patient = 0
     for entry in entries:
+        if entry.account == ledger.RECEIVABLE_PAYER:
+            owed_by[entry.party] += entry.amount
         by_account[entry.account] += entry.amount
         by_journal[entry.journal] += entry.amount
         if entry.account == ledger.BANK and (entry.party == patient or entry.party.startswith("Patient/")):
@@ -83,6 +94,7 @@ def bill_sums(entries: Iterable[Entry], patient: str = "") -> BillSums:
         payer_owes=by_account[ledger.RECEIVABLE_PAYER],
         disputed=by_account[ledger.RECEIVABLE_DISPUTED],
         patient_owes=by_account[ledger.RECEIVABLE_PATIENT],
+        owed_by=tuple((payer, amount) for payer, amount in owed_by.items() if amount),
     )
 
 

@@ -6,7 +6,7 @@ Frozen, without links to rows. `Views` is what the store answers; `Acts` is what
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -70,6 +70,13 @@ class ClaimRow:
     attempt: int = 0
     patient_owes: Money = 0
     """What the ledger still asks of the patient, where the list knows it."""
+    disputed: Money = 0
+    """What the payer refused and nobody has given up."""
+
+    @property
+    def stake(self) -> Money:
+        """What is lost if nothing happens: of a denied claim what is in dispute, else all of it."""
+        return self.disputed if self.state is State.DENIED else self.charge
 
     @property
     def finding(self) -> Complaint | None:
@@ -98,6 +105,12 @@ def tally(rows: Iterable[ClaimRow]) -> Tally:
     """Count and charge of some claims."""
     listed = list(rows)
     return Tally(count=len(listed), amount=sum(row.charge for row in listed))
+
+
+def at_stake(rows: Iterable[ClaimRow]) -> Tally:
+    """Count of some claims, and what can still be lost of them."""
+    listed = list(rows)
+    return Tally(count=len(listed), amount=sum(row.stake for row in listed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +194,8 @@ class Today:
     patient_paid: Tally = Tally()
     moves: Mapping[State, Tally] = field(default_factory=dict)
     """How many claims came into each state since `since`."""
+    paid: Tally = Tally()
+    """Claims that payers paid something for since `since`, and the payments' sum."""
     since: datetime | None = None
 
 
@@ -254,6 +269,17 @@ class ClaimPage:
     """The messages that the biography speaks of."""
     related: tuple[ClaimRow, ...] = ()
     visit: VisitRecord | None = None
+
+    @property
+    def next_plans(self) -> tuple[tuple[str, Money], ...]:
+        """Plans after this claim's own that owe something, by name."""
+        return next_plans(self.bill, self.sums)
+
+
+def next_plans(bill: Claim | None, sums: BillSums) -> tuple[tuple[str, Money], ...]:
+    """What waits for a plan that comes after the billed one: its name and the amount."""
+    later = {i.payer.id: i.payer.name or i.payer.id for i in bill.insurance[1:]} if bill else {}
+    return tuple((later[payer], amount) for payer, amount in sums.owed_by if payer in later)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -417,6 +443,30 @@ class VisitBalance:
     reasons: tuple[Reason, ...] = ()
     """The PR adjustments of the last payer in turn."""
     payments: tuple[PatientPayment, ...] = ()
+    next_plans: tuple[tuple[str, Money], ...] = ()
+    """Plans that come after the billed one and still owe something."""
+    began_as: str = ""
+    """The claim that was made first, where the bill goes on to another plan as this one."""
+    began_with: str = ""
+
+
+def told_once(visits: Iterable[VisitBalance]) -> list[VisitBalance]:
+    """A bill that went on to another plan is one story with the bill that it goes on as: a visit is not told twice."""
+    kept = {visit.number: visit for visit in visits}
+    for old in list(kept.values()):
+        if old.sums.moved >= 0 or old.sums.open or old.sums.credit:
+            continue
+        on = next((v for v in kept.values() if v.encounter == old.encounter and v.sums.moved > 0), None)
+        if on:
+            del kept[old.number]
+            kept[on.number] = replace(
+                on,
+                sums=old.sums.with_(on.sums),
+                payments=(*old.payments, *on.payments),
+                began_as=old.began_as or old.number,
+                began_with=old.began_with or old.payer_name,
+            )
+    return list(kept.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

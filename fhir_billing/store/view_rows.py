@@ -50,11 +50,13 @@ def claim_rows(connection: Connection, *conditions: ColumnElement[bool]) -> list
     )
     found = connection.execute(which).all()
     owed = balances(connection, ledger.RECEIVABLE_PATIENT)
+    disputed = balances(connection, ledger.RECEIVABLE_DISPUTED)
     return [
         ClaimRow(
             **{name: getattr(row, name) for name in _CLAIM},
             findings=complaints(row.findings),
             patient_owes=owed.get(row.number, 0),
+            disputed=disputed.get(row.number, 0),
         )
         for row in found
     ]

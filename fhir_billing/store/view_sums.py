@@ -71,6 +71,12 @@ def since(connection: Connection, since: datetime) -> dict[str, Any]:
         .join(remittance, remittance.c.number == payment.c.remittance)
         .where(*posted)
     )
+    some = (
+        select(func.count(func.distinct(payment.c.claim)), func.sum(payment.c.paid))
+        .join(remittance, remittance.c.number == payment.c.remittance)
+        .where(*posted, payment.c.paid != 0)
+    )
+    claims, amount = connection.execute(some).one()
     given = (
         select(func.count(), func.sum(posting.c.amount))
         .join(journal, journal.c.id == posting.c.journal)
@@ -90,6 +96,7 @@ def since(connection: Connection, since: datetime) -> dict[str, Any]:
     )
     return {
         "posted": Tally(count=connection.execute(decided).scalar_one(), amount=int(paid or 0)),
+        "paid": Tally(count=claims, amount=int(amount or 0)),
         "remittances": files,
         "patient_paid": Tally(count=times, amount=int(money or 0)),
         "moves": {State(end): Tally(count=n, amount=int(total or 0)) for end, n, total in moves},

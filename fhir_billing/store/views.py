@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
-from fhir_billing.cycle.arithmetic import bill_sums, checks, claim_decided, lines_decided
+from fhir_billing.cycle.arithmetic import BillSums, bill_sums, checks, claim_decided, lines_decided
 from fhir_billing.cycle.records import ClaimRecord, Kind, Outcome, Told, VisitRecord
 from fhir_billing.cycle.views import (
     NEEDS_SOMEBODY,
@@ -36,12 +36,15 @@ from fhir_billing.cycle.views import (
     Today,
     VisitBalance,
     VisitPage,
+    next_plans,
     tally,
+    told_once,
 )
 from fhir_billing.domain import ledger
 from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.errors import BillingError
 from fhir_billing.domain.lifecycle import State
+from fhir_billing.domain.money import Money
 from fhir_billing.domain.posting import remittance_key
 from fhir_billing.domain.remittance import out_of_balance
 from fhir_billing.fhir.claim import read_claim
@@ -379,6 +382,7 @@ class SqlViews:
                 row = claims.get(number)
                 seen = visits.get(row.encounter) if row else alone[number]
                 last = said[number][-1] if said[number] else None
+                balance_of = bill_sums(entered[number], patient)
                 balances.append(
                     VisitBalance(
                         number=number,
@@ -390,11 +394,13 @@ class SqlViews:
                         payer_name=row.payer_name if row else "",
                         state=row.state if row else None,
                         charge=row.charge if row else alone[number].charge,
-                        sums=bill_sums(entered[number], patient),
+                        sums=balance_of,
                         reasons=tuple(r for r in last.whole.reasons if r.bucket == "patient") if last else (),
                         payments=tuple(_payment(j) for j in paid if j.claim == number),
+                        next_plans=self._next_plans(connection, row, balance_of),
                     )
                 )
+        balances = told_once(balances)
         balances = [b for b in balances if b.state is not State.VOIDED or b.sums.charge]
         balances.sort(key=lambda b: (b.served_on or date.min, b.number), reverse=True)
         first = next(iter(visits.values()), None)
@@ -402,6 +408,14 @@ class SqlViews:
         return PatientPage(
             patient=patient, name=name, birth=first.patient_birth if first else None, visits=tuple(balances)
         )
+
+    def _next_plans(
+        self, connection: Connection, row: ClaimRow | None, owed: BillSums
+    ) -> tuple[tuple[str, Money], ...]:
+        if row is None or all(payer == row.payer for payer, _ in owed.owed_by):
+            return ()
+        text = connection.execute(select(claim.c.resource).where(claim.c.number == row.number)).scalar_one()
+        return next_plans(_bill(loads(text)), owed)
 
     def books(self) -> Books:
         """The three trial balances."""

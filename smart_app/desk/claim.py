@@ -130,13 +130,15 @@ def said(kind: str, claim: ClaimPage) -> str:
 def wanted(claim: ClaimPage) -> list[dict[str, Any]]:
     """The proportional bar: what became of each dollar of the charge."""
     sums = claim.sums
+    later = sum(amount for _, amount in claim.next_plans)
     parts = [
         ("f-write", sums.contract + sums.other, "Write-off (contract)"),
         ("f-green", sums.plan_paid, "Paid by the plan"),
         ("f-green", sums.patient_paid, "Paid by the patient"),
         ("f-neutral", sums.given_up, "Given up"),
         ("f-teal", sums.patient_owes, "The patient owes"),
-        ("f-blue", sums.payer_owes, "The payer owes"),
+        ("f-blue", sums.payer_owes - later, "The payer owes"),
+        *(("f-blue", amount, f"Waits for {name}") for name, amount in claim.next_plans),
         ("f-red", sums.disputed, "In dispute"),
     ]
     return [{"css": css, "amount": amount, "label": label} for css, amount, label in parts if amount > 0]

@@ -76,14 +76,16 @@ def routes(face: Face) -> APIRouter:
 def story(visit: VisitBalance) -> list[dict[str, Any]]:
     """The falling bars: what the visit cost, less each thing, is the patient's part; offset and width in percent of the cost."""
     sums = visit.sums
-    cost = sums.charge + sums.moved or visit.charge
+    cost = sums.charge + sums.moved if sums.charge or sums.moved else visit.charge
     if cost <= 0:
         return []
+    later = sum(amount for _, amount in visit.next_plans)
     steps = [
         ("Lower price your plan agreed", sums.contract + sums.other, "f-seq-2"),
         ("Your plan paid", sums.plan_paid, "f-seq-3"),
         ("We gave up", sums.given_up, "f-neutral"),
-        ("Your plan still decides", sums.payer_owes + sums.disputed, "f-blue"),
+        ("Your plan still decides", sums.payer_owes + sums.disputed - later, "f-blue"),
+        *((f"{name} still decides", amount, "f-blue") for name, amount in visit.next_plans),
         ("You paid", sums.patient_paid, "f-green"),
     ]
     rows = [{"label": "The visit cost", "amount": cost, "at": 0, "wide": 1000, "css": "f-write", "is": False}]

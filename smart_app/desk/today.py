@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from fhir_billing.cycle.views import NEEDS_SOMEBODY, ClaimRow, Tally, Today, tally
+from fhir_billing.cycle.views import NEEDS_SOMEBODY, ClaimRow, Tally, Today, at_stake
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.domain.money import Money
 from smart_app.desk.lists import grouped
@@ -69,7 +69,7 @@ def routes(face: Face) -> APIRouter:
             every=things,
             owner=owner,
             tabs=[(key, word, sum(1 for t in things if t.owner == key)) for key, word in TABS],
-            lost=tally(row for row in facts.rows if row.due and row.due <= day + timedelta(days=SOON)),
+            lost=at_stake(row for row in facts.rows if row.due and row.due <= day + timedelta(days=SOON)),
             turns=turns(facts),
             worth=sum(thing.stake or 0 for thing in mine),
         )
@@ -82,7 +82,7 @@ def turns(facts: Today) -> list[tuple[str, Tally, str]]:
     rows = [
         (
             word,
-            tally(r for r in facts.rows if r.owner == key and r.state in NEEDS_SOMEBODY),
+            at_stake(r for r in facts.rows if r.owner == key and r.state in NEEDS_SOMEBODY),
             f"/worklists/held?owner={key}" if key != "biller" else "/?owner=biller",
         )
         for key, word in TABS
@@ -163,7 +163,7 @@ def _thing(rows: tuple[ClaimRow, ...], says: str, key: str, state: State, owner:
     href = (
         f"/claims/{one.number}" if count == 1 else f"/worklists/{state.value}?{urlencode({'why': key, 'owner': owner})}"
     )
-    worth = sum(row.charge for row in rows)
+    worth = sum(row.stake for row in rows)
     return Thing(
         icon=icon,
         tone=tone,

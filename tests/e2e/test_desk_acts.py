@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import pytest
 from fastapi.testclient import TestClient
 
 from fhir_billing.api.app import create_app
+from fhir_billing.cycle.arithmetic import BillSums
 from fhir_billing.cycle.records import Kind
 from fhir_billing.domain.errors import MalformedResource, NotAMove
 from fhir_billing.domain.lifecycle import State
+from smart_app.desk.patients import story as story_of
 from smart_app.mount import Desk
 from tests.e2e import charts
 from tests.e2e.story import Story
+from tests.unit.smart_app.desk import words
 
 
 class Browser:
@@ -123,3 +127,70 @@ def test_what_a_person_mistyped_is_told_and_never_kept(desk: Browser) -> None:
         assert desk.post(f"/claims/{one}/{kind}", f"t{n}", **facts)[0] == 422, (kind, facts)
     assert desk.story.wiring.views.quarantined() == []
     assert not any(desk.story.wiring.views.is_kept(Kind.ACT, f"t{n}") for n in range(len(tries)))
+
+
+def charted(desk: Browser, name: str) -> str:
+    resources = charts.finished(charts.chart(name))
+    desk.story.visit(charts.encounter_of(resources), resources)
+    return next(n for n, c in desk.story.claims().items() if c.encounter == charts.encounter_of(resources))
+
+
+def reads(desk: Browser, path: str) -> str:
+    return words(desk.http.get(path).text)
+
+
+def test_what_waits_for_a_second_plan_is_told_as_that_plans(desk: Browser) -> None:
+    dee = charted(desk, "dee")
+    desk.story.send()
+    desk.story.collect()
+    name = dict(desk.story.wiring.views.claim(dee).next_plans)  # type: ignore[union-attr]
+    assert list(name.values()) == [2000]
+    [plan] = name
+    page = reads(desk, f"/claims/{dee}")
+    assert f"$20.00 waits for {plan}; billing a second plan is done outside for now" in page
+    assert "the payer owes" not in page
+    patient = reads(desk, f"/patients/{desk.story.claims()[dee].patient.rpartition('/')[2]}")
+    assert f"$20.00 waits for {plan}" in patient
+    assert f"{plan} still decides −$20.00" in patient
+    assert "Medicare still decides" not in patient
+
+
+def test_a_bill_that_goes_on_to_another_plan_is_one_story_and_is_not_paid_up(desk: Browser) -> None:
+    from fhir_billing.cycle.views import VisitBalance, told_once
+    from fhir_billing.domain.money import cents
+
+    whole = cents("1240")
+    old = VisitBalance(
+        number="C-1", encounter="Encounter/1", outcome="billed", payer_name="Example Old", state=State.CLOSED,
+        charge=whole, sums=BillSums(charge=whole, moved=-whole),
+    )  # fmt: skip
+    new = VisitBalance(
+        number="C-1-B", encounter="Encounter/1", outcome="billed", payer_name="Example New", state=State.SENT,
+        charge=whole, sums=BillSums(moved=whole, payer_owes=whole),
+    )  # fmt: skip
+    [one] = told_once([old, new])
+    assert (one.number, one.began_as, one.began_with) == ("C-1-B", "C-1", "Example Old")
+    assert (one.sums.charge, one.sums.moved, one.sums.payer_owes) == (whole, 0, whole)
+    rows = {row["label"]: row["amount"] for row in story_of(one)}
+    assert rows == {"The visit cost": whole, "Your plan still decides": -whole, "Your part now": 0}
+    assert story_of(old) == [], "a bill of which nothing is left asks nobody"
+
+
+def test_what_is_at_stake_of_a_denied_claim_is_what_is_in_dispute(desk: Browser) -> None:
+    from dataclasses import replace
+
+    row = desk.story.wiring.views.claims()[0]
+    assert row.stake == row.charge
+    assert replace(row, state=State.DENIED, disputed=500).stake == 500
+    desk.story.send()
+    desk.story.collect()
+    now = desk.story.clock.now()
+    today = desk.story.wiring.views.today(now.date(), now - timedelta(days=7))
+    paid = [
+        c.payment
+        for r in desk.story.wiring.views.remittances()
+        for c in desk.story.wiring.views.remittance(r.number).claims  # type: ignore[union-attr]
+        if r.status == "posted" and c.payment.paid
+    ]
+    assert paid
+    assert (today.paid.count, today.paid.amount) == (len({p.claim for p in paid}), sum(p.paid for p in paid))
