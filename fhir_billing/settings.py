@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: str = ""
+    oidc_allowed: str = ""
+    """Emails or domains, with commas, of the staff who may sign in; empty: whoever the identity provider lets in."""
     session_secret: str = ""
     demo: bool = False
     """A local demo user exists only when this is set."""

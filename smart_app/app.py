@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fhir_billing.api.guard import is_clean
 from fhir_billing.cycle.views import Acts, Views
 from fhir_billing.domain.errors import (
     BillingError,
@@ -36,6 +37,7 @@ from smart_app.face import HERE, Face, FaceSettings
 PAGES: Final = (today, worklists, claim, remittances, quarantine, sent, patients, books, visits, find, live, visit)
 _STATUS: Final = ((NotAllowed, 403), (NotThere, 404), (NotAMove, 409), (TheirContract, 422), (NotNow, 503))
 _TITLES: Final = {
+    400: "This cannot be read",
     403: "This is not allowed",
     404: "There is nothing here",
     405: "There is nothing here",
@@ -53,6 +55,7 @@ def create_app(views: Views, acts: Acts, settings: FaceSettings) -> FastAPI:
         )
     face = Face(views, acts, settings)
     app = FastAPI(title="fhir-billing desk", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.face = face
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(sign_in.routes(face))
     for page in PAGES:
@@ -98,7 +101,8 @@ def _errors(app: FastAPI, face: Face) -> None:
 
     def http(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 422
-        say = "This address leads nowhere." if status == 404 else HTTPStatus(status).phrase
+        detail = error.detail if isinstance(error, HTTPException) and status == 400 else ""
+        say = "This address leads nowhere." if status == 404 else detail or HTTPStatus(status).phrase
         return page(request, status, say, "find it by its number")
 
     app.add_exception_handler(BillingError, refused)
@@ -137,4 +141,7 @@ class Guarded:
                 message["headers"] = [*headers, *self._always, (b"cache-control", keep)]
             await send(message)
 
+        if not is_clean(scope):
+            await Response("This address leads nowhere.", status_code=400)(scope, receive, sending)
+            return
         await self._app(scope, receive, sending)

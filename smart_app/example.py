@@ -72,6 +72,7 @@ class Example:
 
     def __init__(self) -> None:
         self.acted: list[tuple[str, Mapping[str, Any], str, str]] = []
+        self.over: set[str] = set()
         self.retried: list[int] = []
         self.audited: list[tuple[str, str, str]] = []
         self.refuse = ""
@@ -865,3 +866,9 @@ class Example:
 
     def audit(self, who: str, what: str, about: str = "") -> None:
         self.audited.append((who, what, about))
+
+    def end_session(self, session: str) -> None:
+        self.over.add(session)
+
+    def is_over(self, session: str) -> bool:
+        return session in self.over

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import jinja2
-from fastapi import Depends, Request
+from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from starlette.datastructures import FormData
 
@@ -23,6 +24,8 @@ from fhir_billing.domain.lifecycle import State
 from smart_app import look, words
 
 HERE = Path(__file__).parent
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+"""What no keyboard writes into a form: all controls but tab and line breaks."""
 THEMES = ("light", "dark", "contrast")
 
 
@@ -43,6 +46,8 @@ class FaceSettings:
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: str = field(default="", repr=False)
+    oidc_allowed: str = ""
+    """Emails or domains, with commas, of those who may come in; empty: whoever the provider lets in."""
     frame_ancestors: str = "'self'"
     zone: tzinfo = UTC
     now: Callable[[], datetime] = _utc_now
@@ -84,7 +89,8 @@ class Face:
 
     def seen(self, request: Request, what: str, about: str = "") -> None:
         """Write down who looked at what."""
-        self.acts.audit(str(request.session.get("who", "")), what, about)
+        who, subject = str(request.session.get("who", "")), str(request.session.get("subject", ""))
+        self.acts.audit(f"{who} <{subject}>" if subject and subject != who else who, what, about)
 
 
 def _templates(settings: FaceSettings) -> jinja2.Environment:
@@ -132,8 +138,11 @@ def csrf_of(request: Request) -> str:
 
 
 def signed_in(request: Request) -> str:
-    """Who is signed in. Raises SignInNeeded."""
-    who = request.session.get("who")
+    """Who is signed in. Raises SignInNeeded, also for a session that was ended: its cookie may have been copied."""
+    who, face = request.session.get("who"), request.app.state.face
+    if who and face.acts.is_over(str(request.session.get("sid", ""))):
+        request.session.clear()
+        who = ""
     if not who:
         raise SignInNeeded("Nobody is signed in", fix="sign in")
     return str(who)
@@ -146,6 +155,8 @@ async def _posted(request: Request) -> FormData:
     mine = str(request.session.get("csrf", ""))
     if not mine or not secrets.compare_digest(sent.encode(), mine.encode()):
         raise NotAllowed("This form is from another session", fix="open the page again and repeat")
+    if any(CONTROLS.search(name) or CONTROLS.search(str(value)) for name, value in form.multi_items()):
+        raise HTTPException(400, "The form holds characters that nobody can type.")
     return form
 
 

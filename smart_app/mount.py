@@ -5,6 +5,7 @@ An act is kept as a message, then worked at once, so that the page that follows 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
@@ -38,6 +39,7 @@ def mount(app: FastAPI, wiring: Wiring, wake: Callable[[], None]) -> None:
         oidc_issuer=chosen.oidc_issuer,
         oidc_client_id=chosen.oidc_client_id,
         oidc_client_secret=chosen.oidc_client_secret,
+        oidc_allowed=chosen.oidc_allowed,
         frame_ancestors=chosen.frame_ancestors,
         zone=wiring.site.days.zone or UTC,
         now=wiring.clock.now,
@@ -89,6 +91,14 @@ class Desk:
         with self._wiring.store.begin() as book:
             book.audit(at=self._wiring.clock.now(), who=who, what=what, about=about)
 
+    def end_session(self, session: str) -> None:
+        """Kept by its digest beside the store's other marks, so that every process knows of it."""
+        self._wiring.store.set_cursor(_over(session), self._wiring.clock.now().isoformat())
+
+    def is_over(self, session: str) -> bool:
+        """A session without a number of its own is none."""
+        return not session or bool(self._wiring.store.cursor(_over(session)))
+
     def _work(self, message: int) -> None:
         wiring = self._wiring
         for _ in range(BEFORE):
@@ -100,6 +110,10 @@ class Desk:
             now = book.message(message)
         if now:
             _say(now)
+
+
+def _over(session: str) -> str:
+    return f"signed-out:{hashlib.sha256(session.encode()).hexdigest()}"
 
 
 def _say(message: Message) -> None:

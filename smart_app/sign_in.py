@@ -1,11 +1,13 @@
 """Staff sign in with their own identity provider (OpenID Connect); a local demo user exists only in the demo.
 
-The session is a signed cookie that holds a name and a form token, nothing of a patient.
+The session is a signed cookie that holds a name and a form token, nothing of a patient; signing out ends it for every copy of it.
 Spec: OpenID Connect Core 1.0, authorization code flow with PKCE, state and nonce.
 """
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from authlib.integrations.starlette_client import OAuth, OAuthError
@@ -25,7 +27,7 @@ def routes(face: Face) -> APIRouter:
 
     @router.get("/sign-in")
     def sign_in(request: Request, next: str = "/") -> Response:  # noqa: A002 - the parameter's public name
-        if request.session.get("who"):
+        if request.session.get("who") and not face.acts.is_over(str(request.session.get("sid", ""))):
             return RedirectResponse(back(next), status_code=303)
         return face.render(request, "sign_in.html", bare=True, next=back(next), demo_user=DEMO_USER, said="")
 
@@ -38,6 +40,9 @@ def routes(face: Face) -> APIRouter:
 
     @router.post("/sign-out")
     def sign_out(request: Request, form: Posted) -> Response:
+        if request.session.get("who"):
+            face.seen(request, "signed out")
+            face.acts.end_session(str(request.session.get("sid", "")))
         request.session.clear()
         return face.render(
             request,
@@ -63,10 +68,24 @@ def routes(face: Face) -> APIRouter:
     return router
 
 
-def enter(request: Request, who: str) -> None:
+def enter(request: Request, who: str, subject: str = "") -> None:
     """A new session for this person: what the cookie held before is gone."""
     request.session.clear()
-    request.session["who"] = who
+    request.session.update(who=who, subject=subject, sid=secrets.token_urlsafe(18))
+
+
+def may_enter(person: Mapping[str, Any], allowed: str) -> bool:
+    """Whether this person's email, or its domain, is among those who may come in.
+
+    >>> may_enter({"email": "bea@example.com"}, "example.com"), may_enter({"email": "bea@example.org"}, "example.com")
+    (True, False)
+    """
+    wanted = {entry.strip().lower().removeprefix("@") for entry in allowed.split(",") if entry.strip()}
+    if not wanted:
+        return True
+    email = str(person.get("email", "")).lower()
+    verified = person.get("email_verified", True) not in (False, "false")
+    return verified and "@" in email and (email in wanted or email.rpartition("@")[2] in wanted)
 
 
 def _oidc(face: Face, router: APIRouter) -> None:
@@ -97,6 +116,8 @@ def _oidc(face: Face, router: APIRouter) -> None:
         who = str(person.get("name") or person.get("email") or person.get("sub") or "")
         if not who:
             raise NotAllowed("The identity provider named nobody", fix="ask for the profile or email claim")
+        if not may_enter(person, settings.oidc_allowed):
+            raise NotAllowed("You may not use this desk", fix="ask whoever runs it to let you in")
         target = back(request.session.get("next"))
-        enter(request, who)
+        enter(request, who, str(person.get("email") or person.get("sub") or ""))
         return RedirectResponse(target, status_code=303)

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from fhir_billing import __version__
 from fhir_billing.api import health, notifications, remittances
 from fhir_billing.api.errors import outcome
+from fhir_billing.api.guard import Guard
 from fhir_billing.domain.errors import BillingError
 from fhir_billing.wiring import Wiring
 from fhir_billing.worker.embedded import Heart
@@ -31,12 +32,15 @@ def create_app(wiring: Wiring, *, beats: bool = True) -> FastAPI:
         if beats:
             heart.stop()
 
-    app = FastAPI(title="fhir-billing", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="fhir-billing", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+    )
     app.state.wiring, app.state.heart = wiring, heart
     app.include_router(health.router)
     app.include_router(notifications.router)
     app.include_router(remittances.router)
     app.add_exception_handler(BillingError, _refuse)
+    app.add_middleware(Guard)
     importlib.import_module(FACES).mount(app, wiring, heart.wake)
     return app
 

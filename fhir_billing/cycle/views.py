@@ -577,3 +577,11 @@ class Acts(Protocol):
     def audit(self, who: str, what: str, about: str = "") -> None:
         """Write down who looked at what."""
         ...
+
+    def end_session(self, session: str) -> None:
+        """This session signed out: every copy of its cookie is worth nothing from now on."""
+        ...
+
+    def is_over(self, session: str) -> bool:
+        """Whether this session has signed out."""
+        ...

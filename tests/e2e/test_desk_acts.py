@@ -194,3 +194,65 @@ def test_what_is_at_stake_of_a_denied_claim_is_what_is_in_dispute(desk: Browser)
     ]
     assert paid
     assert (today.paid.count, today.paid.amount) == (len({p.claim for p in paid}), sum(p.paid for p in paid))
+
+
+def test_an_address_or_a_form_that_no_book_could_hold_is_refused_at_the_door(desk: Browser) -> None:
+    one, _ = two(desk)
+    for path in (f"/claims/{one}%00", "/hooks/ehr/Encounter/%00", "/find?words=%00", "/patients/a%0ab", "/files/%00"):
+        assert desk.http.get(path).status_code == 400, path
+    assert desk.http.post("/hooks/ehr/Encounter/%00").status_code == 400
+    assert desk.post(f"/claims/{one}/note", "n1", text="a\x00b")[0] == 400
+    assert desk.post("/find", "n2", words="\x00")[0] == 400
+    assert desk.post(f"/claims/{one}/note", "n3", text="two\r\nlines")[0] == 200
+    for number in (0, -1, 2**31, 2**63, 10**30):
+        assert desk.http.get(f"/quarantine/{number}").status_code in {404, 422}
+    assert desk.http.get("/quarantine/9223372036854775808").status_code == 404
+
+
+def test_a_hook_says_little_to_strangers_and_keeps_one_of_them_a_day(desk: Browser) -> None:
+    for n in range(5):
+        answer = desk.http.post("/hooks/ehr", content=f"body {n}".encode(), headers={"x-hook-secret": "wrong"})
+        assert answer.status_code == 401
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    assert [row.key for row in desk.story.wiring.views.quarantined()] == ["stranger:2026-03-03"]
+    ours = {"x-hook-secret": "ring-ring"}
+    for body in (b'{"resourceType": "Encounter", "meta": "str"}', b"", b"[" * 5000, b"\x00", b'{"id": "\\u0000"}'):
+        assert desk.http.post("/hooks/ehr", content=body, headers=ours).status_code == 200
+
+
+def test_too_large_a_body_is_refused_by_its_length_and_while_it_comes(
+    desk: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fhir_billing.api import notifications, remittances
+
+    monkeypatch.setattr(notifications, "MOST_BYTES", 100)
+    monkeypatch.setattr(remittances, "MOST_BYTES", 100)
+    read: list[int] = []
+
+    def pieces() -> Iterator[bytes]:
+        for n in range(50):
+            read.append(n)
+            yield b"x" * 60
+
+    for path in ("/hooks/ehr", "/files/big.835"):
+        headers = {"authorization": "Bearer ring-ring"}
+        assert desk.http.post(path, content=b"x" * 101, headers=headers).status_code == 413
+        assert desk.http.post(path, content=pieces(), headers=headers).status_code == 413
+
+
+def test_the_edge_answers_with_the_same_headers_as_the_desk(desk: Browser) -> None:
+    assert desk.http.get("/openapi.json", follow_redirects=False).status_code == 404
+    headers = desk.http.get("/health").headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "script-src 'self'" in desk.http.get("/sign-in").headers["content-security-policy"]
+
+
+def test_signing_out_ends_every_copy_of_the_session(desk: Browser) -> None:
+    copied = dict(desk.http.cookies)
+    assert desk.http.get("/worklists").status_code == 200
+    assert desk.post("/sign-out", "s1")[0] == 200
+    thief = TestClient(desk.http.app, cookies=copied, raise_server_exceptions=True)
+    assert thief.get("/worklists", follow_redirects=False).status_code == 303
+    assert thief.get("/sign-in", follow_redirects=False).status_code == 200

@@ -14,6 +14,7 @@ from smart_app.desk.acts import acts_for
 from smart_app.desk.worklists import sheet
 from smart_app.example import Example
 from smart_app.face import FaceSettings, back
+from smart_app.sign_in import may_enter
 from tests.unit.smart_app.desk import Desk, field, words
 
 
@@ -204,3 +205,20 @@ def test_a_deposit_is_entered_where_the_money_is_awaited(desk: Desk) -> None:
     assert "The deposit for 8831042207 is entered" in words(page)
     assert desk.example.acted[0][:2] == ("deposit", {"trace": "8831042207", "amount": "232.52", "payer": "EXC01"})
     assert desk.post("/books/deposit", desk.read("/books"), trace="8831042207", amount="nothing")[0] == 422
+
+
+@pytest.mark.parametrize(
+    ("person", "allowed", "may"),
+    [
+        ({"email": "bea@example.com"}, "", True),
+        ({"sub": "1"}, "", True),
+        ({"email": "Bea@Example.com"}, "@example.com", True),
+        ({"email": "bea@example.com"}, "ann@example.com, bea@example.com", True),
+        ({"email": "eve@example.com"}, "ann@example.com", False),
+        ({"email": "eve@example.com.evil.example"}, "example.com", False),
+        ({"email": "bea@example.com", "email_verified": False}, "example.com", False),
+        ({"sub": "1"}, "example.com", False),
+    ],
+)
+def test_only_those_who_are_allowed_come_in(person: dict[str, object], allowed: str, may: bool) -> None:
+    assert may_enter(person, allowed) is may
