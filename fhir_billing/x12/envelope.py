@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from fhir_billing.domain.errors import MalformedInterchange
 from fhir_billing.x12 import guides
-from fhir_billing.x12.grammar import Complaint, Interchange, NotX12, Weight, lex
+from fhir_billing.x12.grammar import MOST_PIECES, Complaint, Interchange, NotX12, Weight, lex
 
 MOST_COMPLAINTS = 200
 """A file broken everywhere is described by its first places."""
@@ -89,6 +89,8 @@ class OpenedInterchange:
     text: Interchange = field(repr=False)
     notes: list[int]
     """Indexes of its TA1 segments."""
+    seen: tuple[tuple[str, str, str], ...] = ()
+    """ST01, ST03 and GS08 of each kind of set that begins in it, whether or not it ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,6 +104,12 @@ class Reading:
     def is_sound(self) -> bool:
         """Whether the envelopes, counts and versions agree."""
         return not any(found.severity is Weight.ERROR for found in self.findings)
+
+    @property
+    def seen_kinds(self) -> tuple[str, ...]:
+        """What begins in this file, in its order, even where an envelope is cut and nothing in it may be used."""
+        begun = (guides.kind_of(*one)[0] for interchange in self.interchanges for one in interchange.seen)
+        return tuple(dict.fromkeys(kind for kind in begun if kind))
 
     @property
     def sets(self) -> Iterator[TransactionSet]:
@@ -171,6 +179,7 @@ class _Opener:
         self.group: Group | None = None
         self.opened_set: tuple[int, list[str]] | None = None
         self.stray: int | None = None
+        self.seen: dict[tuple[str, str, str], None] = {}
 
     def open(self) -> OpenedInterchange:
         isa = [part.strip() for part in self.text.elements(0)]
@@ -185,6 +194,12 @@ class _Opener:
             self.wrong(0, f"ISA15 is {isa[15][:5]!r}; only P (production) and T (test) are known", "", 15)
         if guides.day(f"20{isa[9]}") is None:
             self.wrong(0, f"{isa[9][:10]!r} is no date", "write YYMMDD", 9, key="date")
+        overfull = list(self.text.overfull())
+        for index in overfull:
+            say = f"the segment has more than {MOST_PIECES} elements or components"
+            self.wrong(index, say, "no guide has so many: ask for the whole file")
+        if overfull:
+            return self.as_opened(isa)
         closed = self.walk(isa)
         last = len(self.text.segments) - 1
         if not closed:
@@ -198,9 +213,13 @@ class _Opener:
             elif self.group:
                 self.wrong(last, "the file ends inside a group: no GE", "ask for the whole file", key="nesting")
             self.wrong(last, "the interchange has no IEA", "ask for the whole file", key="nesting")
+        return self.as_opened(isa)
+
+    def as_opened(self, isa: list[str]) -> OpenedInterchange:
         return OpenedInterchange(
-            control=isa[13], is_test=isa[15] == "T", groups=self.groups, text=self.text, notes=self.notes
-        )
+            control=isa[13], is_test=isa[15] == "T", groups=self.groups, text=self.text, notes=self.notes,
+            seen=tuple(self.seen),
+        )  # fmt: skip
 
     def wrong(
         self,
@@ -285,6 +304,8 @@ class _Opener:
         if not parts[2].strip():
             self.wrong(index, "the set has no control number", "", 2)
         self.opened_set = (index, parts)
+        version = self.group.head.version if self.group else ""
+        self.seen[parts[1].strip(), parts[3].strip() or version, version] = None
 
     def end_set(self, index: int, parts: list[str]) -> None:
         if self.opened_set is None:

@@ -23,6 +23,12 @@ _NOTHING = " \t\r\n\v\f\x00\x1a\ufeff"
 """White space, and what old systems pad a file with."""
 
 
+MOST_PIECES = 1000
+"""Elements, or components, that a segment may have; the longest of any guide has far fewer."""
+_WINDOW = 1 << 16
+"""Characters taken apart at once."""
+
+
 class Weight(StrEnum):
     """An error refuses the file, a warning does not."""
 
@@ -101,6 +107,15 @@ class Interchange:
         """The elements of one segment; [0] is its identifier."""
         return self.segments[index].split(self.delimiters.element)
 
+    def overfull(self) -> Iterator[int]:
+        """The segments with more pieces than any guide has; they must not be taken apart."""
+        marks = self.delimiters
+        for index, segment in enumerate(self.segments):
+            if len(segment) > MOST_PIECES and (
+                segment.count(marks.element) > MOST_PIECES or segment.count(marks.component) > MOST_PIECES
+            ):
+                yield index
+
     def offset(self, index: int) -> int:
         """Where a segment begins, in bytes from the start of the file."""
         if self._offsets is None:
@@ -133,7 +148,7 @@ class Interchange:
         found = _IDENTIFIER.match(self.segments[within])
         offset = self.offset(within)
         if element:
-            before = self.segments[within].split(self.delimiters.element)[:element]
+            before = self.segments[within].split(self.delimiters.element, element)[:element]
             offset += sum(len(part.encode(self.encoding)) + 1 for part in before)
         return Complaint(
             say=say, fix=fix, segment=self.first + within, id=found[0] if found else "", element=element,
@@ -194,7 +209,7 @@ def _decode(data: bytes) -> tuple[str, str, bytes]:
 def _why_no_header(data: bytes, text: str) -> Complaint:
     if data[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\x00I\x00S\x00A" in data[:400]:
         return _at_start("this is UTF-16", "save it as plain ASCII or UTF-8")
-    found = re.search(r"ISA([^A-Za-z0-9\s])", text)
+    found = re.search(r"ISA([^A-Za-z0-9 \r\n])", text)
     if found:
         at = len(text[: found.start()].encode("utf-8", "replace"))
         return Complaint(
@@ -229,7 +244,7 @@ def _headers(text: str) -> list[int]:
 def _header(text: str, start: int) -> tuple[list[str], str] | None:
     """The 17 parts of an ISA and its terminator; None when this is no ISA."""
     separator = text[start + 3 : start + 4]
-    if not separator or separator.isalnum() or separator.isspace():
+    if not separator or separator.isalnum() or separator in " \r\n":  # a tab or 0x1C to 0x1F does cut elements
         return None
     parts = text[start : start + 400].split(separator, 16)
     if len(parts) < 17:
@@ -245,16 +260,8 @@ def _header(text: str, start: int) -> tuple[list[str], str] | None:
 
 
 def _interchange(text: str, at: int, number: int, encoding: str) -> Interchange:
-    header = _header(text, 0)
-    assert header is not None  # noqa: S101 - `_headers` has looked
-    parts, terminator = header
-    repetition = parts[11].strip(_NOTHING)[:1]
-    marks = Delimiters(
-        element=text[3],
-        component=parts[16] or "\x00",
-        repetition="" if repetition.isalnum() else repetition,
-        segment=terminator,
-    )
+    marks = _delimiters(text)
+    terminator = marks.segment
     return Interchange(
         delimiters=marks,
         segments=_segments(text, terminator),
@@ -263,7 +270,24 @@ def _interchange(text: str, at: int, number: int, encoding: str) -> Interchange:
         first=number,
         ends_open=bool(text.rsplit(terminator, 1)[-1].strip(_NOTHING)),
         encoding=encoding,
-        header_faults=_widths(parts),
+        header_faults=_widths(_parts(text)[0]),
+    )
+
+
+def _parts(text: str) -> tuple[list[str], str]:
+    header = _header(text, 0)
+    assert header is not None  # noqa: S101 - `_headers` has looked
+    return header
+
+
+def _delimiters(text: str) -> Delimiters:
+    parts, terminator = _parts(text)
+    repetition = parts[11].strip(_NOTHING)[:1]
+    return Delimiters(
+        element=text[3],
+        component=parts[16] or "\x00",
+        repetition="" if repetition.isalnum() else repetition,
+        segment=terminator,
     )
 
 
@@ -292,30 +316,36 @@ def _widths(parts: list[str]) -> list[tuple[int, str]]:
 
 
 def rebuilt(data: bytes) -> bytes:
-    """The file taken apart to its smallest pieces and put together again: equal, or the grammar lost something."""
-    lexed = lex(data)
-    parts = [lexed.before]
-    parts.extend(_rebuild(one) for one in lexed.interchanges)
-    return lexed.mark + "".join(parts).encode(lexed.encoding)
+    """The file taken apart to its smallest pieces and put together again: equal, or the grammar lost something.
+
+    Piece by piece in windows of the text, for a file of nothing but separators holds as many pieces as bytes.
+    """
+    text, encoding, mark = _decode(data)
+    starts = _headers(text)
+    if not starts:
+        raise NotX12(_why_no_header(data, text))
+    again = bytearray(mark)
+    again += text[: starts[0]].encode(encoding)
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        marks = _delimiters(text[start : start + 400])
+        for at in range(start, end, _WINDOW):
+            again += _rejoined(text[at : min(at + _WINDOW, end)], marks).encode(encoding)
+    return bytes(again)
 
 
-def _rebuild(one: Interchange) -> str:
-    marks = one.delimiters
-    pieces = []
-    for raw in one.text.split(marks.segment):
-        body = raw.lstrip(_NOTHING)
-        lead = raw[: len(raw) - len(body)]
-        elements = [
-            [repeat.split(marks.component) for repeat in element.split(marks.repetition)]
-            if marks.repetition and not body.startswith("ISA")
-            else [[element]]
-            for element in body.split(marks.element)
-        ]
-        again = marks.element.join(
-            marks.repetition.join(marks.component.join(repeat) for repeat in element) for element in elements
-        )
-        pieces.append(lead + again)
-    return marks.segment.join(pieces)
+def _rejoined(text: str, marks: Delimiters) -> str:
+    return marks.segment.join(
+        marks.element.join(_element(element, marks) for element in segment.split(marks.element))
+        for segment in text.split(marks.segment)
+    )
+
+
+def _element(text: str, marks: Delimiters) -> str:
+    if marks.component not in text:
+        return text
+    repeats = text.split(marks.repetition) if marks.repetition else [text]
+    pieces = [repeat.split(marks.component) for repeat in repeats]
+    return marks.repetition.join(marks.component.join(repeat) for repeat in pieces)
 
 
 def first_difference(data: bytes, again: bytes) -> tuple[int, int] | None:

@@ -90,3 +90,17 @@ def test_st03_tells_the_guide_when_the_group_says_another() -> None:
 def test_a_file_broken_everywhere_is_described_by_its_first_places() -> None:
     reading = read((GOOD.replace("SE*4", "SE*9") * 400).encode())
     assert len(reading.findings) <= 201
+
+
+@pytest.mark.parametrize("left", ["TRN*1", "SE*4", "GE*1", "IEA*1"])
+def test_a_cut_file_still_tells_what_began_in_it(left: str) -> None:
+    reading = read(GOOD[: GOOD.index(left)].encode())
+    assert not reading.is_sound
+    assert reading.seen_kinds == ("835",)
+
+
+@pytest.mark.parametrize("piece", ["*", ":"])
+def test_a_segment_of_more_elements_than_any_guide_has_is_refused_unsplit(piece: str) -> None:
+    reading = read(GOOD.replace("TRN*1", "TRN*1" + piece * 100_000).encode())
+    assert not list(reading.sets)
+    assert [(one.segment, one.id) for one in reading.findings] == [(5, "TRN")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from fhir_billing.x12.grammar import NotX12, first_difference, interchanges, rebuilt
@@ -73,3 +75,21 @@ def test_a_difference_is_named_by_byte_and_segment() -> None:
     data = (ISA + GS + REST).encode()
     assert first_difference(data, data) is None
     assert first_difference(data, data.replace(b"BPR*I", b"BPR*H")) == (data.index(b"BPR*I") + 4, 4)
+
+
+@pytest.mark.parametrize("mark", ["\t", "\x1c", "\x1d", "\x1e", "\x1f", "|", "\x01"])
+def test_any_single_character_may_part_the_elements(mark: str) -> None:
+    data = (ISA + GS + REST).replace("*", mark).encode()
+    one = interchanges(data)[0]
+    assert [segment.split(mark)[0] for segment in one.segments] == ["ISA", "GS", "ST", "BPR", "SE", "GE", "IEA"]
+    assert rebuilt(data) == data
+
+
+def test_a_segment_of_nothing_but_separators_is_put_together_again_in_little_room() -> None:
+    data = (ISA + GS + REST.replace("BPR*I", "BPR" + "*:^" * 60_000 + "I")).encode()
+    tracemalloc.start()
+    try:
+        assert rebuilt(data) == data
+        assert tracemalloc.get_traced_memory()[1] < 12 * len(data) + 16 * 65_536 * 8
+    finally:
+        tracemalloc.stop()
