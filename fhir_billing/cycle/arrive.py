@@ -40,9 +40,9 @@ def receive(store: Store, site: Site, *, name: str, body: bytes, at: datetime, c
 
 
 def kind_of(message: Message) -> str:
-    """What an X12 file is, by its first transaction set; `unknown` for what cannot be read."""
+    """What an X12 file is, by the sets that begin in it, whole or cut; `unknown` for what cannot be read."""
     from fhir_billing.x12.envelope import read
 
     reading = read(message.body)
-    kinds = dict.fromkeys(one.kind for one in reading.sets)
-    return ",".join(kinds) or ("TA1" if reading.interchanges else "unknown")
+    only_notes = any(one.notes for one in reading.interchanges)
+    return ",".join(reading.seen_kinds) or ("TA1" if only_notes else "unknown")
