@@ -66,7 +66,36 @@ def main(argv: Sequence[str] | None = None) -> int:
             known[word].add(sub)
     args = parser.parse_args(words)
     try:
-        return known[args.command].run(args)
+        code = known[args.command].run(args)
+        sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        code = _hush(0)
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        code = _sorry(error)
+    return code
+
+
+def _hush(code: int) -> int:
+    """Nothing more can be written to standard output."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _sorry(error: Exception) -> int:
+    """What stopped a command, in a sentence: 3 when the store or a service is what is missing, else 1."""
+    from fhir_billing.domain.errors import BillingError, NotNow, SiteConfig
+
+    if isinstance(error, BillingError):
+        print(f"fhir-billing: {error}", file=sys.stderr)
+        return 3 if isinstance(error, NotNow | SiteConfig) else 1
+    if isinstance(error, OSError):
+        print(f"fhir-billing: {error.strerror or type(error).__name__}; look at the path and the disk", file=sys.stderr)
+        return _hush(1)
+    if type(error).__module__.startswith("sqlalchemy"):
+        print(
+            "fhir-billing: the store refuses this; is its file read-only, or the disk full? Try doctor", file=sys.stderr
+        )
+        return 3
+    raise error

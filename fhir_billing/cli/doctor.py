@@ -38,7 +38,7 @@ def _checks(wiring: Wiring) -> list[Check]:
     return [
         ("site", lambda: _site(wiring)),
         ("store", lambda: _store(wiring)),
-        ("audit", lambda: _audit(wiring)),
+        ("book", lambda: _audit(wiring)),
         ("redis", lambda: _redis(wiring.settings.redis_url)),
         ("ehr", lambda: _ehr(wiring)),
         ("channels", lambda: ", ".join(wiring.channels)),
@@ -57,8 +57,8 @@ def _store(wiring: Wiring) -> str:
 
 
 def _audit(wiring: Wiring) -> str:
-    broken = wiring.store.verify_audit()
-    return "the chain holds" if broken is None else f"NOT OK: the chain breaks at row {broken}; find out who changed it"
+    faults = wiring.store.verify()
+    return "ledger, audit chain and kept bytes hold" if not faults else "NOT OK: " + "; ".join(faults[:3])
 
 
 def _redis(url: str) -> str:

@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> int:
     from fhir_billing.cli.opening import opened
     from fhir_billing.cycle.sums import claim_sums
 
-    with opened() as wiring, wiring.store.begin() as book:
+    with opened() as wiring, wiring.store.looking() as book:
         rows = claim_sums(book, everything=args.all)
     if args.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))

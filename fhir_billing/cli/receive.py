@@ -18,7 +18,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _time(text: str) -> datetime:
     found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    try:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise argparse.ArgumentTypeError("no such time") from error
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,8 +44,11 @@ def run(args: argparse.Namespace) -> int:
             found = receive(
                 wiring.store, wiring.site, name=path.name, body=body, at=at, channel=args.channel, who="command line"
             )
-            print(json.dumps({**asdict(found), "file": str(path)}, ensure_ascii=False))
+            row = {**asdict(found), "file": str(path)}
+            row.pop("complaints")
+            print(json.dumps(row, ensure_ascii=False), flush=True)
             if found.outcome == "quarantined":
-                print(f"{path}: {found.say}", file=sys.stderr)
+                for complaint in found.complaints or (found.say,):
+                    print(f"{path}: {complaint}", file=sys.stderr)
                 code = max(code, 1)
     return code

@@ -20,13 +20,14 @@ def run(args: argparse.Namespace) -> int:
     from fhir_billing.cycle.explain import elements
 
     with opened() as wiring:
-        with wiring.store.begin() as book:
+        with wiring.store.looking() as book:
             claim = book.claim(args.claim)
             lines = book.biography(args.claim)
             if claim is None and not lines:
                 print(f"fhir-billing: there is no claim {args.claim}; `ledger --all` lists them", file=sys.stderr)
                 return 1
             origins = elements(book, wiring.site, claim) if claim and (args.elements or not args.json) else []
+        with wiring.store.begin() as book:
             book.audit(at=wiring.clock.now(), who="command line", what="read the biography", about=args.claim)
         if args.json:
             rows = [

@@ -6,7 +6,7 @@ or about an earlier attempt is history.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from fhir_billing.cycle.records import ClaimRecord, EnvelopeRecord, Outcome
 from fhir_billing.cycle.turn import Result, Turn
@@ -24,19 +24,30 @@ _EVENTS = {
 }
 
 
-def acknowledged(turn: Turn, kind: str, acknowledgments: Iterable[Acknowledgment]) -> Result:
-    """Work every acknowledgment in a file; `kind` is the transaction set's (999, TA1, 277CA, 277)."""
+def kind_of(acknowledgment: Acknowledgment, kinds: Collection[str]) -> str:
+    """Which message says it, of those in the file."""
+    if isinstance(acknowledgment, InterchangeAcknowledgment):
+        return "TA1"
+    if isinstance(acknowledgment, SetAcknowledgment):
+        return "999"
+    return "277CA" if "277CA" in kinds else "277"
+
+
+def acknowledged(turn: Turn, kinds: Collection[str], acknowledgments: Iterable[Acknowledgment]) -> Result:
+    """Work every acknowledgment in a file that holds transaction sets of these kinds."""
     known = unknown = 0
+    names = ", ".join(sorted(set(kinds) - {"835"})) or "TA1"
     for acknowledgment in acknowledgments:
+        kind = kind_of(acknowledgment, kinds)
         found = _claims_of(turn, acknowledgment)
         known += len(found)
         unknown += not found
         for claim, envelope in found:
             _apply(turn, kind, acknowledgment, claim, envelope)
     if not known:
-        return Result(outcome=Outcome.UNMATCHED, say=f"{kind}: speaks of nothing that left from here")
+        return Result(outcome=Outcome.UNMATCHED, say=f"{names}: speaks of nothing that left from here")
     missing = f"; {unknown} speak of nothing known here" if unknown else ""
-    return Result(outcome=Outcome.ACKNOWLEDGED, say=f"{kind}: {known} claims{missing}")
+    return Result(outcome=Outcome.ACKNOWLEDGED, say=f"{names}: {known} {'claim' if known == 1 else 'claims'}{missing}")
 
 
 def _claims_of(turn: Turn, acknowledgment: Acknowledgment) -> list[tuple[ClaimRecord, EnvelopeRecord | None]]:

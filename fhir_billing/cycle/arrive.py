@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +23,8 @@ class Received:
     outcome: str
     claims: tuple[str, ...]
     say: str
+    complaints: tuple[str, ...] = ()
+    """Each finding as `PLACE: what; fix`, for standard error."""
 
 
 def receive(store: Store, site: Site, *, name: str, body: bytes, at: datetime, channel: str, who: str = "") -> Received:
@@ -35,8 +38,20 @@ def receive(store: Store, site: Site, *, name: str, body: bytes, at: datetime, c
     if not new and outcome not in {Outcome.QUARANTINED, Outcome.WAITING, Outcome.TEST}:
         outcome, say = Outcome.DUPLICATE, f"These bytes arrived before and were worked then: {worked.say}"
     return Received(
-        file=name, sha256=digest, kind=kind_of(worked), outcome=outcome.value, claims=worked.claims, say=say
+        file=name,
+        sha256=digest,
+        kind=kind_of(worked),
+        outcome=outcome.value,
+        claims=worked.claims,
+        say=say,
+        complaints=tuple(_complaint(finding) for finding in worked.findings),
     )
+
+
+def _complaint(finding: Mapping[str, object]) -> str:
+    place, say, fix = (str(finding.get(name) or "") for name in ("at", "say", "fix"))
+    say = say.removeprefix(f"{place}: ")
+    return f"{place + ': ' if place else ''}{say}{'; ' + fix if fix else ''}"
 
 
 def kind_of(message: Message) -> str:

@@ -22,6 +22,8 @@ from fhir_billing.domain.remittance import ClaimPayment, Remittance, out_of_bala
 from fhir_billing.fhir.claim import read_claim
 from fhir_billing.fhir.text import loads
 
+PREDETERMINED = "25"
+"""CLP02 of an answer that says what would be paid: no money, no decision."""
 NO_CLAIM = "0"
 """CLP01 of a claim for which the payer had no number of ours."""
 
@@ -31,33 +33,65 @@ def remitted(turn: Turn, remittances: Sequence[Remittance]) -> Result:
     if all(remittance.is_test for remittance in remittances):
         return Result(outcome=Outcome.TEST, say="A test file is never posted")
     findings = [finding for remittance in remittances for finding in _imbalances(remittance)]
-    fresh = []
+    fresh: list[Remittance] = []
     for remittance in remittances:
-        twins = [
-            r for r in turn.book.remittances(payer=remittance.payer_id, trace=remittance.trace) if r.status == "posted"
-        ]
-        same = [twin for twin in twins if twin.digest == remittance.digest]
-        if same:
+        posted = turn.book.remittances(payer=remittance.payer_id, trace=remittance.trace)
+        twins: list[RemittanceRecord | Remittance] = [r for r in posted if r.status == "posted"]
+        twins += [r for r in fresh if (r.payer_id, r.trace) == (remittance.payer_id, remittance.trace)]
+        if any(twin.digest == remittance.digest for twin in twins):
             continue
         if twins and (remittance.paid or any(twin.paid for twin in twins)):
             findings.append(_doubt(remittance, twins[0]))
         fresh.append(remittance)
+    findings += [finding for remittance in fresh for finding in _unfounded(turn, remittance)]
     if findings:
         status = "quarantined" if any(f["key"] == "unbalanced" for f in findings) else "doubted"
         for remittance in fresh:
             _record(turn, remittance, status, str(findings[0]["say"]))
         return Result(outcome=Outcome.QUARANTINED, say=str(findings[0]["say"]), findings=tuple(findings))
     if not fresh:
-        return Result(outcome=Outcome.DUPLICATE, say="This remittance is posted already")
-    matched = sum(_post(turn, remittance) for remittance in fresh)
-    count = sum(len(remittance.claims) for remittance in fresh)
-    if count and not matched:
+        names = {p.claim: None for r in remittances for p in r.claims if _match(turn, p)}
+        return Result(outcome=Outcome.DUPLICATE, say="This remittance is posted already", claims=tuple(names))
+    matched, homeless = set[str](), 0
+    for remittance in fresh:
+        found = _post(turn, remittance)
+        matched |= {name for name in found if name}
+        homeless += found.count("")
+    if homeless and not matched:
         return Result(
-            outcome=Outcome.UNMATCHED, say=f"None of its {count} claims is known here; the money waits for a home"
+            outcome=Outcome.UNMATCHED, say=f"None of its {_count(homeless)} is known here; the money waits for a home"
         )
-    home = f"; {count - matched} not known here" if count > matched else ""
+    home = f"; {_count(homeless)} not known here" if homeless else ""
     paid = spoken(sum(remittance.paid for remittance in fresh))
-    return Result(outcome=Outcome.POSTED, say=f"{paid} for {matched} claims{home}")
+    return Result(outcome=Outcome.POSTED, say=f"{paid} for {_count(len(matched))}{home}")
+
+
+def _count(claims: int) -> str:
+    return f"{claims} claim" if claims == 1 else f"{claims} claims"
+
+
+def _unfounded(turn: Turn, remittance: Remittance) -> list[dict[str, object]]:
+    """A take-back of a decision that is not here is a doubt: posting it would make a debt from nothing."""
+    here = [(p.claim, p.charge, p.paid) for p in remittance.claims if not p.is_reversal]
+    found: list[dict[str, object]] = []
+    for payment in remittance.claims:
+        claim = _match(turn, payment) if payment.is_reversal else None
+        if claim is None or (payment.claim, -payment.charge, -payment.paid) in here:
+            continue
+        if _reversed_journal(turn, claim, payment) is None:
+            found.append(
+                {
+                    "key": "takes-back-nothing",
+                    "severity": "blocking",
+                    "say": f"Takes {spoken(-payment.paid)} of {spoken(-payment.charge)} back on {claim.number}, but no such decision stands",
+                    "at": f"segment {payment.position} CLP",
+                    "fix": "Find the first remittance, or ask the payer; nothing of this file is posted",
+                    "fix_by": "biller",
+                    "source": "835",
+                    "resource": remittance.trace,
+                }
+            )
+    return found
 
 
 def _imbalances(remittance: Remittance) -> list[dict[str, object]]:
@@ -76,16 +110,17 @@ def _imbalances(remittance: Remittance) -> list[dict[str, object]]:
     ]
 
 
-def _doubt(remittance: Remittance, twin: RemittanceRecord) -> dict[str, object]:
+def _doubt(remittance: Remittance, twin: RemittanceRecord | Remittance) -> dict[str, object]:
+    name = twin.number if isinstance(twin, RemittanceRecord) else "another set of this file"
     return {
         "key": "same-trace-other-content",
         "severity": "blocking",
-        "say": f"Trace {remittance.trace} was posted as {twin.number} over {show(twin.paid)}; this file says {show(remittance.paid)}",
-        "at": "TRN02",
+        "say": f"Trace {remittance.trace} came as {name} over {show(twin.paid)}; this one says {show(remittance.paid)}",
+        "at": f"segment {remittance.position + 1} TRN02",
         "fix": "Compare the two, ask the payer which one holds; nothing of this file is posted",
         "fix_by": "biller",
         "source": "835",
-        "resource": twin.number,
+        "resource": name,
     }
 
 
@@ -113,21 +148,51 @@ def _record(turn: Turn, remittance: Remittance, status: str, say: str = "") -> s
     return number
 
 
-def _post(turn: Turn, remittance: Remittance) -> int:
+def _post(turn: Turn, remittance: Remittance) -> list[str]:
+    """Post one remittance; the claim number of each CLP, empty where it has no home here."""
     number = _record(turn, remittance, "posted")
-    matched = 0
-    for sequence, payment in enumerate(remittance.claims):
+    names = [""] * len(remittance.claims)
+    for sequence in _in_turn(turn, remittance):
+        payment = remittance.claims[sequence]
         claim = _match(turn, payment)
-        matched += claim is not None
+        if payment.status == PREDETERMINED and not payment.paid:
+            if claim:
+                names[sequence] = claim.number
+                turn.tell(
+                    claim.number, "file", f"{claim.payer_name} says what it would pay ({number}); nothing is decided"
+                )
+            continue
         journal = _decided(turn, remittance, sequence, claim) if claim else None
         if claim is None:
             turn.post(posting.money_without_home(remittance, sequence, on=turn.today))
+        else:
+            names[sequence] = claim.number
+            _look_for_double(turn, claim, payment)
         turn.book.save_payment(_payment(number, sequence, remittance, payment, claim, journal))
         if claim is not None:
-            _advance(turn, remittance, number, sequence, claim, journal)
+            _advance(turn, remittance, number, sequence, turn.book.claim(claim.number) or claim, journal)
     for sequence in range(len(remittance.provider_adjustments)):
         turn.post(posting.provider_adjusted(remittance, sequence, on=turn.today))
-    return matched
+    return names
+
+
+def _in_turn(turn: Turn, remittance: Remittance) -> list[int]:
+    """The order of posting: a take-back of what stands in the book goes before the correction, wherever the file has it."""
+
+    def first(sequence: int) -> bool:
+        payment = remittance.claims[sequence]
+        claim = _match(turn, payment) if payment.is_reversal else None
+        return claim is not None and _reversed_journal(turn, claim, payment) is not None
+
+    return sorted(range(len(remittance.claims)), key=lambda sequence: not first(sequence))
+
+
+def _look_for_double(turn: Turn, claim: ClaimRecord, payment: ClaimPayment) -> None:
+    """A second decision without a take-back is posted, for the money is real, and shown."""
+    before = [row for row in turn.book.payments(claim.number) if row.matched]
+    standing = sum(1 if row.status != "22" else -1 for row in before)
+    if not payment.is_reversal and standing > 0:
+        turn.tell(claim.number, "finding", "Decided a second time without a take-back: look for a double payment")
 
 
 def _match(turn: Turn, payment: ClaimPayment) -> ClaimRecord | None:

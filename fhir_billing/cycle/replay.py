@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fhir_billing.cycle.ports import Store
 from fhir_billing.cycle.records import Kind, Message
 from fhir_billing.cycle.work import work_all
+from fhir_billing.domain.errors import UnbalancedJournal
 from fhir_billing.domain.ledger import Journal
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.domain.money import show
@@ -54,7 +55,12 @@ def replay(book: Store, fresh: Store, site: Site, messages: Iterable[Message]) -
         work_all(fresh, site, limit=1)
         result.messages += 1
     with book.begin() as old, fresh.begin() as new:
-        before, after = old.journals(), new.journals()
+        after = new.journals()
+        try:
+            before = old.journals()
+        except UnbalancedJournal as error:
+            result.differences.append(f"the book is damaged: {error.say}")
+            return result
         result.journals = len(before)
         result.differences += journal_differences(before, after)
         result.differences += _state_differences(

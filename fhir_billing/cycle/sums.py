@@ -16,10 +16,10 @@ from fhir_billing.domain.money import Money, show
 
 
 def claim_sums(book: Book, *, everything: bool = False) -> list[dict[str, Any]]:
-    """One entry a claim, by number. `everything` adds claims with no answer yet, and payments that have no home."""
+    """One entry a claim, by number. `everything` adds claims with no answer yet. Payments without a home are no claim of ours."""
     by_claim: dict[str, list[PaymentRecord]] = defaultdict(list)
     for payment in book.payments():
-        if payment.matched or everything:
+        if payment.matched:
             by_claim[payment.claim].append(payment)
     claims = {claim.number: claim for claim in book.claims()}
     numbers = set(by_claim) | ({n for n, c in claims.items() if c.attempt} if everything else set())

@@ -25,6 +25,8 @@ class Result:
     outcome: Outcome
     say: str = ""
     findings: tuple[Mapping[str, object], ...] = ()
+    claims: tuple[str, ...] = ()
+    """Whom it speaks of, when nothing was touched."""
 
 
 @dataclass(slots=True, kw_only=True)

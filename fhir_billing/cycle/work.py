@@ -18,7 +18,9 @@ def handle(book: Book, message: Message, site: Site) -> Result:
     turn = Turn(book=book, message=message, site=site)
     result = _decide(turn)
     write_back.queue_touched(turn)
-    book.settle(message, result.outcome, say=result.say, claims=tuple(turn.touched), findings=result.findings)
+    book.settle(
+        message, result.outcome, say=result.say, claims=tuple(turn.touched) or result.claims, findings=result.findings
+    )
     return result
 
 

@@ -95,13 +95,14 @@ def _table() -> dict[tuple[State, Event], State]:
         ((S.QUEUED, S.SENT, S.RECEIVED, S.ACCEPTED, S.QUERIED), E.STATUS_PEND, S.PENDED),
         ((S.QUEUED, S.SENT, S.RECEIVED, S.ACCEPTED, S.PENDED), E.STATUS_QUERY, S.QUERIED),
         ((S.QUERIED,), E.ANSWER, S.PENDED),
+        # A decision of the payer outweighs a rejection on the way to it.
         (
-            (S.QUEUED, S.SENT, S.RECEIVED, S.ACCEPTED, S.PENDED, S.QUERIED, S.DENIED, S.APPEALED),
+            (S.QUEUED, S.SENT, S.RECEIVED, S.REJECTED, S.ACCEPTED, S.PENDED, S.QUERIED, S.DENIED, S.APPEALED),
             E.ADJUDICATE_PAY,
             S.PAID,
         ),
         (
-            (S.QUEUED, S.SENT, S.RECEIVED, S.ACCEPTED, S.PENDED, S.QUERIED, S.PAID, S.APPEALED),
+            (S.QUEUED, S.SENT, S.RECEIVED, S.REJECTED, S.ACCEPTED, S.PENDED, S.QUERIED, S.PAID, S.APPEALED),
             E.ADJUDICATE_DENY,
             S.DENIED,
         ),

@@ -151,7 +151,10 @@ class Imbalance:
 
     def say(self) -> str:
         """The arithmetic in one line."""
-        sums = " ".join(f"{label} {show(amount)}" for label, amount in self.terms)
+        sums = " ".join(
+            f"{label} {show(-amount)}" if label.startswith("less ") else f"{label} {show(amount)}"
+            for label, amount in self.terms
+        )
         return f"{self.where}: {sums} = {show(self.expected)}, but {self.segment} says {show(self.found)} ({show(self.off_by)} off)"
 
 

@@ -68,6 +68,12 @@ class SqlStore:
         with reading(self._engine) as connection:
             yield connection
 
+    @contextmanager
+    def looking(self) -> Iterator[SqlBook]:
+        """A book that is only read; it waits for no writer and stops none."""
+        with reading(self._engine) as connection:
+            yield SqlBook(connection, self._bodies)
+
     # inbox
 
     def keep(
