@@ -199,7 +199,7 @@ FINDINGS = {
         key="CO-197",
         say="The payer denied $1,240.00: no authorization on the claim",
         at="R-2 claim C-EX0009",
-        fix="correct and send a replacement, appeal inside the window, or give it up with a reason",
+        fix="appeal inside the window, bill another plan that covered the day, or give it up with a reason",
         fix_by="biller",
         source="835",
     ),

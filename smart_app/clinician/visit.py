@@ -50,16 +50,22 @@ def routes(face: Face) -> APIRouter:
                 fix="it appears here by itself when the visit is finished",
             )
         face.seen(request, "read a visit's bill", f"Encounter/{encounter}")
+        bill = bill_of(page)
         return face.render(
             request,
             "visit.html",
             page=page,
-            bill=bill_of(page),
-            steps=STEPS,
+            bill=bill,
+            steps=steps_of(bill),
             lines=[(claim, services(claim), texts_of_diagnoses(claim)) for claim in page.claims],
         )
 
     return router
+
+
+def steps_of(bill: Bill) -> tuple[str, ...]:
+    """The way of this bill: Needs you is drawn while it may come, never as something that was passed unasked."""
+    return STEPS if bill.word in STEPS[:2] else tuple(step for step in STEPS if step != "Needs you")
 
 
 def bill_of(page: VisitPage) -> Bill:

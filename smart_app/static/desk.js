@@ -43,6 +43,9 @@ tinykeys(window, {
   "]": key(press("[rel=next]")), "[": key(press("[rel=prev]")),
 });
 
+// Esc takes the hand out of a field, so that the letters work again.
+window.addEventListener("keydown", (event) => { if (event.key === "Escape" && typing(event) && !$("dialog[open]")) event.target.blur(); });
+
 // A digit answers on the clinician's page.
 all("[data-digit]").forEach((button) => tinykeys(window, { [button.dataset.digit]: key(() => button.click()) }));
 

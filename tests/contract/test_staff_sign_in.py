@@ -16,8 +16,12 @@ from tools.screenshots import served
 
 
 @pytest.fixture
-def staff(staff_oidc: str) -> Any:
-    example = Example()
+def example() -> Example:
+    return Example()
+
+
+@pytest.fixture
+def staff(staff_oidc: str, example: Example) -> Any:
     settings = FaceSettings(
         organization="Example Clinic",
         oidc_issuer=staff_oidc,
@@ -30,7 +34,7 @@ def staff(staff_oidc: str) -> Any:
         yield base
 
 
-def test_a_biller_signs_in_and_lands_where_they_wanted(staff: str) -> None:
+def test_a_biller_signs_in_and_lands_where_they_wanted(staff: str, example: Example) -> None:
     with httpx2.Client(base_url=staff, follow_redirects=False) as browser:
         turned = browser.get("/worklists/held")
         assert turned.headers["location"] == "/sign-in?next=/worklists/held"
@@ -45,6 +49,7 @@ def test_a_biller_signs_in_and_lands_where_they_wanted(staff: str) -> None:
         landed = browser.get(answered)
         assert landed.headers["location"] == "/worklists/held"
         assert "Bea Biller" in browser.get("/worklists/held").text
+        assert example.audited[-1][0] == "Bea Biller <biller@example.com>", "two people may share a name"
 
 
 def test_an_answer_that_nobody_asked_for_is_refused(staff: str) -> None:

@@ -82,6 +82,34 @@ def test_keys_move_through_a_list_and_the_preview_follows(desk: Page, base: str)
     desk.wait_for_url(f"{base}/")
 
 
+def test_esc_takes_the_hand_out_of_a_field(desk: Page, base: str) -> None:
+    desk.goto(f"{base}/find")
+    expect(desk.locator("#words")).to_be_focused()
+    desk.keyboard.press("Escape")
+    desk.keyboard.press("?")
+    expect(desk.get_by_role("dialog")).to_be_visible()
+
+
+def test_on_the_narrowest_screen_the_pages_stand_behind_one_button(chromium: Browser, base: str) -> None:
+    page = signed_in(chromium, base, width=320, theme="light")
+    page.goto(f"{base}/visits")
+    link = page.locator('.nav a[href="/remittances"]')
+    expect(link).to_be_hidden()
+    page.locator("label.menu").click()
+    expect(link).to_be_visible()
+    link.click()
+    page.wait_for_url("**/remittances")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.context.close()
+
+
+def test_no_column_of_the_visits_is_cut_off_on_a_tablet(chromium: Browser, base: str) -> None:
+    page = signed_in(chromium, base, width=800, theme="light")
+    page.goto(f"{base}/visits")
+    assert page.evaluate("(s => s.scrollWidth - s.clientWidth)(document.querySelector('.scroll'))") <= 0
+    page.context.close()
+
+
 def test_letters_do_nothing_in_a_field_and_can_be_switched_off(desk: Page, base: str) -> None:
     desk.goto(f"{base}/find")
     expect(desk.locator("#words")).to_be_focused()

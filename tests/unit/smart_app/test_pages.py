@@ -184,6 +184,38 @@ def test_a_held_bill_that_is_not_the_clinicians_is_being_prepared(desk: Desk) ->
     assert re.search(r'<li class="here[^"]*" aria-current="step">Being prepared', page)
 
 
+def test_a_step_at_which_nobody_was_asked_is_not_drawn_as_passed(desk: Desk) -> None:
+    steps = re.findall(r'<li class="([^"]*)"[^>]*>([^<]+)</li>', desk.read("/visit/c-ex0008"))
+    assert [word for _, word in steps][-2:] == ["With the payer", "Paid"]
+    assert "Needs you" not in [word for _, word in steps]
+    assert "Needs you" in desk.read("/visit/c-ex0005")
+
+
+def test_the_way_to_fix_is_offered_only_where_there_is_something_to_fix(desk: Desk) -> None:
+    assert "E fix" in words(desk.read("/claims/C-EX0002")).split("Keys")[0]
+    assert "E fix" not in words(desk.read("/claims/C-EX0008")).split("Keys")[0]
+    assert "E fix" not in words(desk.read("/worklists/decided")).split("Keys")[0]
+
+
+def test_a_claim_that_cannot_be_written_offers_its_fix_and_no_release(desk: Desk) -> None:
+    page = words(desk.read("/claims/C-EX0005"))
+    assert "It cannot be released as it is" in page
+    assert "Release anyway" not in page
+    assert "Fix and check again" in page
+
+
+def test_a_rejection_for_the_npi_opens_with_the_npi() -> None:
+    from dataclasses import replace
+
+    from fhir_billing.cycle.views import Complaint
+    from smart_app.desk.acts import guess_change
+
+    claim = Desk().example.claim("C-EX0002")
+    assert claim
+    npi = Complaint(key="rejected", say="EXHUB rejected it (277CA A7:562:85)")
+    assert guess_change(replace(claim, row=replace(claim.row, findings=(npi,)))) == "billing_npi"
+
+
 def test_what_is_not_there_says_so_with_the_way_on(desk: Desk) -> None:
     for path in (
         "/claims/C-NONE",
