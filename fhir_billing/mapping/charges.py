@@ -15,12 +15,14 @@ from fhir_billing.domain.finding import Owner
 from fhir_billing.domain.money import Money, show
 from fhir_billing.mapping import extensions
 from fhir_billing.mapping.chart import Chart, Resource
+from fhir_billing.mapping.dates import partial
 from fhir_billing.mapping.diagnoses import said, with_source
 from fhir_billing.mapping.found import Found
 from fhir_billing.mapping.people import in_system, reference
 from fhir_billing.mapping.site import Site
 
 _MOST_POINTERS = 4
+_DATES = {"Procedure": "performed[x]", "Immunization": "occurrence[x]", "ChargeItem": "occurrence[x]"}
 _MINUTES = frozenset({"min", "minute", "minutes", "MJ"})
 _TABLES = {"Encounter": "visit", "Procedure": "procedure", "Immunization": "vaccine", "ChargeItem": "procedure"}
 
@@ -120,6 +122,7 @@ def _from_charge_item(item: Resource, line: dict[str, Any] | None, encounter: Re
         "quantity": quantity.get("value", 1),
         "unit": "MJ" if quantity.get("unit") in _MINUTES or quantity.get("code") in _MINUTES else "UN",
         "price": _price(item, quantity.get("value", 1), site),
+        "quantityWrong": "quantity" in item and "value" not in quantity,
         "priceWrong": "priceOverride" in item and extensions.money(item["priceOverride"]) is None,
         "item": reference(item),
         "revenueCode": extensions.first_text(item, urls.get("revenue", (f"{extensions.OURS}revenue-code",)))
@@ -204,7 +207,7 @@ def _check_item(line: dict[str, Any], at: str, found: Found) -> None:
             resource=resource, fix="correct ChargeItem.priceOverride",
         )  # fmt: skip
     quantity = Decimal(line["quantity"])
-    if not quantity.is_finite() or quantity <= 0 or not -5 < quantity.adjusted() < 8:
+    if line.get("quantityWrong") or not quantity.is_finite() or quantity <= 0 or not -5 < quantity.adjusted() < 8:
         found.add(
             "quantity-invalid", "The quantity is not a positive number", at="ChargeItem.quantity", resource=resource,
             fix="correct ChargeItem.quantity",
@@ -212,11 +215,25 @@ def _check_item(line: dict[str, Any], at: str, found: Found) -> None:
         line["quantity"] = 1
 
 
+def _check_dates(line: dict[str, Any], site: Site, found: Found) -> None:
+    """A date that cannot be read is not the visit's own day."""
+    sources = line["source"] if isinstance(line["source"], list) else [line["source"]]
+    for resource in sources:
+        for text in _times(resource):
+            if text and site.days.day(text) is None and not partial(text):
+                kind = resource["resourceType"]
+                found.add(
+                    "resource-unreadable", f"The date of {reference(resource)} is no date", at=f"{kind}.{_DATES[kind]}",
+                    resource=reference(resource), fix="correct the date in the chart", by=Owner.CLINICIAN,
+                )  # fmt: skip
+
+
 def _complete(line: dict[str, Any], site: Site, kind: str, found: Found) -> None:
     """Price and revenue code, and what is missing."""
     at = f"Claim.item[{line['sequence'] - 1}]"
     billing = line["billing"]
     _check_item(line, at, found)
+    _check_dates(line, site, found)
     if billing is None:
         found.add(
             "code-unmapped", f"{said(line['concept'])} has no billing code", at=f"{at}.productOrService", resource=line["reference"],

@@ -25,6 +25,14 @@ _POINTS_AT_VISIT = {
     "Immunization": "encounter",
     "ChargeItem": "context",
 }
+_PATIENT = {"Immunization": "patient"}
+NOT_BILLED = frozenset({"entered-in-error", "cancelled", "not-done", "aborted", "not-billable"})
+_WHEN = {
+    "Condition": ("recordedDate", "onsetDateTime"),
+    "Procedure": ("performedDateTime", "performedPeriod"),
+    "Immunization": ("occurrenceDateTime",),
+    "ChargeItem": ("occurrenceDateTime", "occurrencePeriod"),
+}
 _BY_IDENTIFIER = frozenset(
     {
         "Patient",
@@ -56,6 +64,23 @@ class Complaint:
         return f"{self.file}: {place}{self.say}; {self.fix}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A resource that a bill would have read and could not: what it says may still matter to a visit or a patient."""
+
+    kind: str
+    identity: str
+    at: str
+    """FHIR path of the fault."""
+    say: str
+    resource: Resource
+
+    @property
+    def name(self) -> str:
+        """`Type/ID` as far as it is known."""
+        return f"{self.kind}/{self.identity}" if self.identity else self.kind
+
+
 @dataclass(slots=True)
 class Chart:
     """All resources at hand. Add them, then `index()`, then ask."""
@@ -68,6 +93,12 @@ class Chart:
     _of_visit: dict[Key, list[Resource]] = field(default_factory=dict)
     _coverages: dict[Key, list[Resource]] = field(default_factory=dict)
     _encounters: list[Resource] = field(default_factory=list)
+    _refused: list[Unread] = field(default_factory=list)
+    _unread: dict[Key, list[Unread]] = field(default_factory=dict)
+    """By visit, and for coverages by patient."""
+    _foreign: dict[Key, list[Resource]] = field(default_factory=dict)
+    unread_coverages: list[Unread] = field(default_factory=list)
+    """Coverages that do not even tell whose they are."""
 
     def add(self, resource: Any, *, file: str = "", url: str = "", where: str = "") -> None:
         """Take in a resource; one in the wrong shape becomes a complaint. Claims and the like are not taken: they are no source."""
@@ -86,11 +117,19 @@ class Chart:
         name = f"{kind}/{identity}" if isinstance(identity, str) else kind
         if not isinstance(identity, str) or not identity:
             place = f"{where} {name}".strip()
-            self.complaints.append(Complaint(file=file, where=place, say="the resource has no id", fix="give it one"))
+            finished = kind == "Encounter" and resource.get("status") == "finished"
+            self.complaints.append(
+                Complaint(
+                    file=file, where=place, say="the resource has no id", fix="give it one",
+                    encounter="Encounter" if finished else "",
+                )
+            )  # fmt: skip
+            self._refused.append(Unread(kind=kind, identity="", at="id", say="has no id", resource=resource))
             return
         if found := faults(resource):
             at, say = found[0]
             finished = kind == "Encounter" and resource.get("status") == "finished"
+            self._refused.append(Unread(kind=kind, identity=identity, at=at, say=say, resource=resource))
             self.complaints.append(
                 Complaint(
                     file=file, where=f"{name} {at}", say=say, fix="correct it in the chart and read it again",
@@ -120,16 +159,78 @@ class Chart:
         for (kind, _), resource in self.resources.items():
             if kind == "Encounter":
                 self._encounters.append(resource)
-            elif kind in _POINTS_AT_VISIT:
-                self._point(self._of_visit, resource, _POINTS_AT_VISIT[kind])
+        visits = Visits(self, self._encounters)
+        for (kind, identity), resource in self.resources.items():
+            if kind in _POINTS_AT_VISIT:
+                self._to_visit(visits, kind, identity, resource)
             elif kind == "Coverage":
-                self._point(self._coverages, resource, "beneficiary")
+                self._to_patient(identity, resource)
+        for own in self._of_visit.values():
+            own.sort(key=_when_and_id)  # the order of the files means nothing
+        for unread in self._refused:
+            before = self.resources.get((unread.kind, unread.identity))
+            if before is not None and _older_by_its_word(unread.resource, before):
+                continue
+            if unread.kind == "Coverage":
+                self._unread_coverage(unread)
+            elif unread.kind in _POINTS_AT_VISIT and _POINTS_AT_VISIT[unread.kind] in unread.resource:
+                self._hold(visits, unread)
         return self
 
-    def _point(self, table: dict[Key, list[Resource]], resource: Resource, element: str) -> None:
+    def _to_visit(self, visits: Visits, kind: str, identity: str, resource: Resource) -> None:
+        element = _POINTS_AT_VISIT[kind]
         reference = resource.get(element)
+        key = self.key(reference, resource) if reference else None
+        if key and (visit := self.resources.get(key)) and key[0] == "Encounter":
+            mine = self.key(resource.get(_PATIENT.get(kind, "subject")) or {}, resource)
+            theirs = self.key(visit.get("subject") or {}, visit)
+            foreign = mine is not None and theirs is not None and mine != theirs
+            (self._foreign if foreign else self._of_visit).setdefault(key, []).append(resource)
+            return
+        charge = kind == "ChargeItem" and resource.get("status") == "billable"
+        elsewhere = key is not None and key[0] != "Encounter"
+        if (charge and not elsewhere) or (reference and key is None and resource.get("status") not in NOT_BILLED):
+            say = "does not lead to a visit that is here" if reference else "is missing"
+            self._hold(visits, Unread(kind=kind, identity=identity, at=element, say=say, resource=resource))
+
+    def _hold(self, visits: Visits, unread: Unread) -> None:
+        for visit in visits.meant(unread):
+            self._unread.setdefault(("Encounter", visit["id"]), []).append(unread)
+
+    def _to_patient(self, identity: str, resource: Resource) -> None:
+        reference = resource.get("beneficiary")
         if reference and (key := self.key(reference, resource)):
-            table.setdefault(key, []).append(resource)
+            self._coverages.setdefault(key, []).append(resource)
+        elif resource.get("status") not in NOT_BILLED:
+            say = "does not tell who is insured"
+            self._unread_coverage(
+                Unread(kind="Coverage", identity=identity, at="beneficiary", say=say, resource=resource)
+            )
+
+    def _unread_coverage(self, unread: Unread) -> None:
+        whose = [self.loose_key(unread.resource.get(name)) for name in ("beneficiary", "subscriber", "policyHolder")]
+        key = next((k for k in whose if k and k[0] == "Patient"), None)
+        if key:
+            self._unread.setdefault(key, []).append(unread)
+        else:
+            self.unread_coverages.append(unread)
+
+    def unread(self, key: Key) -> list[Unread]:
+        """What could not be read of a visit, or of a patient's coverages."""
+        return self._unread.get(key, [])
+
+    def foreign(self, encounter: Resource) -> list[Resource]:
+        """What points at the visit, and is another patient's."""
+        return self._foreign.get(("Encounter", encounter["id"]), [])
+
+    def loose_key(self, reference: Any) -> Key | None:
+        """What a reference of a refused resource means; None when that cannot be told."""
+        if not isinstance(reference, dict):
+            return None
+        try:
+            return self.key(reference)
+        except (TypeError, AttributeError, ValueError):
+            return None
 
     def finished(self) -> list[Resource]:
         """The finished visits, in the order they were read."""
@@ -208,6 +309,70 @@ class Chart:
         return self.files.get((resource["resourceType"], resource["id"]), "")
 
 
+class Visits:
+    """Finished visits by patient, to find the one that a resource is about when it does not say so itself."""
+
+    def __init__(self, chart: Chart, encounters: Iterable[Resource]) -> None:
+        self._chart = chart
+        self._by_patient: dict[Key | None, list[Resource]] = {}
+        for encounter in encounters:
+            if encounter.get("status") == "finished":
+                key = chart.key(encounter.get("subject") or {}, encounter)
+                self._by_patient.setdefault(key, []).append(encounter)
+
+    def meant(self, unread: Unread) -> list[Resource]:
+        """The visit that it names; else its patient's of that day; else all of that patient."""
+        resource, chart = unread.resource, self._chart
+        named = chart.loose_key(resource.get(_POINTS_AT_VISIT[unread.kind]))
+        if named and (visit := chart.resources.get(named)) and visit["resourceType"] == "Encounter":
+            return [visit]
+        patient = chart.loose_key(resource.get(_PATIENT.get(unread.kind, "subject")))
+        if patient is None and len(self._by_patient) == 1:
+            patient = next(iter(self._by_patient))
+        visits = self._by_patient.get(patient, []) if patient else []
+        day = _when(resource)[:10]
+        days = [visit for visit in visits if _covers(visit, day)]
+        return days or ([] if _is_day(day) else visits)
+
+
+def _covers(visit: Resource, day: str) -> bool:
+    period = visit.get("period") or {}
+    start = (period.get("start") or "")[:10]
+    return bool(day) and start <= day <= ((period.get("end") or "")[:10] or start)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return len(text) == 10 and bool(datetime.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def _when(resource: Resource) -> str:
+    """When it was, as the chart writes it."""
+    for name in _WHEN.get(resource["resourceType"], ()):
+        found = resource.get(name)
+        found = found.get("start") if isinstance(found, dict) else found
+        if isinstance(found, str) and found:
+            return found
+    return ""
+
+
+def _when_and_id(resource: Resource) -> tuple[float, str]:
+    text = _when(resource)
+    try:
+        found = _instant(text)
+        return (found.timestamp() if found else float("inf")), resource["id"]
+    except (ValueError, OverflowError):
+        return float("inf"), resource["id"]
+
+
+def _older_by_its_word(refused: Resource, before: Resource) -> bool:
+    meta = refused.get("meta")
+    said = meta.get("lastUpdated") if isinstance(meta, dict) else None
+    return isinstance(said, str) and _older({"meta": {"lastUpdated": said}}, before)
+
+
 def _unquote(text: str) -> str:
     return re.sub(
         r"((?:%[0-9A-Fa-f]{2})+)", lambda m: bytes.fromhex(m[1].replace("%", "")).decode("utf-8", "replace"), text
@@ -237,4 +402,4 @@ def gathered(resources: Iterable[Any], *, file: str = "") -> Chart:
     return chart.index()
 
 
-__all__ = ["Chart", "Complaint", "Key", "Resource", "gathered"]
+__all__ = ["NOT_BILLED", "Chart", "Complaint", "Key", "Resource", "Unread", "gathered"]

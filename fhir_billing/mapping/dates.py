@@ -53,3 +53,15 @@ class LocalDays:
         if self.zone is not None and moment.tzinfo is not None:
             moment = moment.astimezone(self.zone)
         return moment.replace(tzinfo=None)
+
+
+def partial(text: str) -> bool:
+    """Whether it is a year or a month alone: allowed, and no day.
+
+    >>> partial("2026-03"), partial("2026-13"), partial("soon")
+    (True, False, False)
+    """
+    try:
+        return len(text) in {4, 7} and bool(date.fromisoformat(text + "-01-01"[len(text) - 10 :]))
+    except ValueError:
+        return False

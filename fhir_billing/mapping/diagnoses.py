@@ -13,7 +13,7 @@ from fhir_billing.domain.finding import Owner
 from fhir_billing.mapping import extensions
 from fhir_billing.mapping.chart import Chart, Resource
 from fhir_billing.mapping.found import Found
-from fhir_billing.mapping.people import reference
+from fhir_billing.mapping.people import foreign, reference
 from fhir_billing.mapping.site import Site
 
 _NOT_TRUE = frozenset({"refuted", "entered-in-error"})
@@ -31,6 +31,11 @@ def diagnoses(chart: Chart, encounter: Resource, site: Site, kind: str, found: F
         at = f"Encounter.diagnosis[{position}].condition"
         condition = found.follow(chart, encounter, entry.get("condition"), at)
         if condition is None or condition["resourceType"] != "Condition" or not _is_true(condition):
+            continue
+        whose, patient = (chart.key(one.get("subject") or {}, one) for one in (condition, encounter))
+        if whose and patient and whose != patient:
+            if condition not in chart.foreign(encounter):
+                foreign(condition, found)
             continue
         use = next((c.get("code", "") for c in (entry.get("use") or {}).get("coding") or ()), "")
         if use == "AD" and kind == "institutional":

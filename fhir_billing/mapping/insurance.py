@@ -7,7 +7,7 @@ Spec: Coverage.period, order, relationship, payor; Account.coverage.priority.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from fhir_billing.domain.finding import Owner, Severity
@@ -17,6 +17,8 @@ from fhir_billing.mapping.people import best_address, best_name, reference
 from fhir_billing.mapping.site import Site
 
 RANKS = ("P", "S", "T")
+UNREADABLE = "coverage-unreadable"
+_NOT_IN_FORCE = frozenset({"cancelled", "draft", "entered-in-error"})
 _SELF_PAY = frozenset({"pay", "PAY", "SELFPAY", "self-pay"})
 
 
@@ -24,42 +26,79 @@ def coverages_on(
     chart: Chart, patient: Key, day: date, site: Site, encounter: Resource, found: Found
 ) -> list[dict[str, Any]]:
     """The insurances to bill, the first to be asked first; empty when the patient pays alone."""
-    active = [c for c in chart.coverages(patient) if _is_active(c, day, site) and not _is_self_pay(chart, c)]
+    mine = sorted(chart.coverages(patient), key=lambda c: str(c["id"]))
+    active = [c for c in mine if not _is_self_pay(chart, c) and _is_active(c, day, site, found)]
+    for unread in chart.unread(patient):
+        _unreadable(f"{unread.at} {unread.say}", unread.at, unread.name, found)
+    for unread in chart.unread_coverages:
+        _unreadable(
+            f"{unread.at} {unread.say}, and it may be this patient's", unread.at, unread.name, found,
+            severity=Severity.WARNING if active else Severity.BLOCKING,
+        )  # fmt: skip
     priority = _priorities(chart, encounter)
     active.sort(key=lambda c: (priority.get(c["id"], c.get("order", 99)), -_start(c, site).toordinal()))
     ordered = _one_for_each_turn(active, priority, day, site, found)
+    if len(ordered) > len(RANKS):
+        found.add(
+            "coverages-many", f"The patient has {len(ordered)} coverages on the day; a bill has room for {len(RANKS)}",
+            at="Coverage", resource=reference(ordered[len(RANKS)]), by=Owner.REGISTRATION, severity=Severity.WARNING,
+            fix="bill the others by hand, or end those that are over",
+        )  # fmt: skip
     return [_facts(chart, coverage, position, site, found) for position, coverage in enumerate(ordered[:3])]
 
 
-def _is_active(coverage: Resource, day: date, site: Site) -> bool:
-    if coverage.get("status") != "active":
+def _unreadable(say: str, at: str, name: str, found: Found, severity: Severity = Severity.BLOCKING) -> None:
+    """A coverage that cannot be judged holds the visit: a patient is not billed while a payer may pay."""
+    found.add(
+        UNREADABLE, f"A coverage cannot be read: {say}", at=f"Coverage.{at}" if at else "Coverage", resource=name,
+        by=Owner.REGISTRATION, severity=severity, fix="correct the coverage in the chart and read it again",
+    )  # fmt: skip
+
+
+def _is_active(coverage: Resource, day: date, site: Site, found: Found) -> bool:
+    """Whether it is in force on the day; a status or date that cannot be read, and that decides, is a finding."""
+    status = coverage.get("status")
+    if status in _NOT_IN_FORCE:
         return False
     period = coverage.get("period") or {}
-    start, end = period.get("start"), period.get("end")
-    return not (start and _first_day(start, site) > day) and not (end and _last_day(end, site) < day)
+    doubts = []
+    for name, limit in (("start", _first_day), ("end", _last_day)):
+        text = period.get(name)
+        if text is None:
+            continue
+        bound = limit(text, site)
+        if bound is None:
+            doubts.append((f"period.{name}", f"period.{name} is no date"))
+        elif (bound > day) if name == "start" else (bound < day):
+            return False
+    if status != "active":
+        doubts.append(("status", "status is missing" if status is None else "status is none that a coverage can have"))
+    for at, say in doubts:
+        _unreadable(say, at, reference(coverage), found)
+    return status == "active"
 
 
-def _first_day(text: str, site: Site) -> date:
-    return site.days.day(text) or _padded(text, "-01-01", date.min)
+def _first_day(text: str, site: Site) -> date | None:
+    return site.days.day(text) or _padded(text, ("-01-01", "-01"))
 
 
-def _last_day(text: str, site: Site) -> date:
-    return site.days.day(text) or _padded(text, "-12-31", date.max)
+def _last_day(text: str, site: Site) -> date | None:
+    return site.days.day(text) or _padded(text, ("-12-31", "-31", "-30", "-29", "-28"))
 
 
-def _padded(text: str, rest: str, otherwise: date) -> date:
-    """A partial date covers the whole year or month that it names."""
-    for tail in (rest, rest[3:], "-30", "-28"):
+def _padded(text: str, tails: tuple[str, ...]) -> date | None:
+    """A partial date covers the whole year or month that it names; a far year (9999) is a date all the same."""
+    for whole in [text + tail for tail in tails if len(text + tail) == 10] or [text]:
         try:
-            return date.fromisoformat(text[:10] + tail)
+            return date.fromisoformat(whole) if len(whole) == 10 else datetime.fromisoformat(whole).date()
         except ValueError:
             continue
-    return otherwise
+    return None
 
 
 def _start(coverage: Resource, site: Site) -> date:
     start = (coverage.get("period") or {}).get("start")
-    return _first_day(start, site) if start else date.min
+    return (_first_day(start, site) if start else None) or date.min
 
 
 def _is_self_pay(chart: Chart, coverage: Resource) -> bool:

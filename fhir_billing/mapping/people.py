@@ -62,6 +62,16 @@ def reference(resource: Resource) -> str:
     return f"{resource['resourceType']}/{resource.get('id', '')}"
 
 
+def foreign(resource: Resource, found: Found) -> None:
+    """A resource that is another patient's is not billed, and somebody must look."""
+    kind = resource["resourceType"]
+    found.add(
+        "other-patient", f"{reference(resource)} points at this visit and is another patient's; it is not billed",
+        at=f"{kind}.{'patient' if kind == 'Immunization' else 'subject'}", resource=reference(resource),
+        fix="correct whose it is, or which visit it belongs to", by=Owner.CLINICIAN,
+    )  # fmt: skip
+
+
 def identifier(resource: Mapping[str, Any], name: str, systems: Systems) -> str:
     """A number of the resource in a system that has a name, such as npi."""
     wanted = systems.by_name.get(name, ())

@@ -18,7 +18,8 @@ from fhir_billing.domain.finding import Finding, Owner
 from fhir_billing.domain.money import Money, show
 from fhir_billing.mapping import insurance, people
 from fhir_billing.mapping.charges import service_lines
-from fhir_billing.mapping.chart import Chart, Resource
+from fhir_billing.mapping.chart import NOT_BILLED, Chart, Resource
+from fhir_billing.mapping.dates import partial
 from fhir_billing.mapping.diagnoses import diagnoses as find_diagnoses
 from fhir_billing.mapping.found import Found
 from fhir_billing.mapping.people import reference
@@ -27,6 +28,13 @@ from fhir_billing.mapping.split import split
 from fhir_billing.mapping.stay import stay
 from fhir_billing.mapping.template import Origin
 
+_STATUSES = {
+    "Procedure": frozenset(
+        ["preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown"]
+    ),
+    "Immunization": frozenset(["completed", "entered-in-error", "not-done"]),
+    "ChargeItem": frozenset(["planned", "billable", "not-billable", "aborted", "billed", "entered-in-error", "unknown"]),
+}
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -89,17 +97,57 @@ def draft_visit(
     insurances = insurance.coverages_on(chart, patient_key, day, site, encounter, found) if patient_key and day else []
     diagnoses = find_diagnoses(chart, encounter, site, kind, found)
     lines = service_lines(chart, encounter, site, kind, diagnoses, found)
+    _unread_or_foreign(chart, encounter, found)
+    _period(encounter, site, found)
     charge = sum(line["cents"] for line in lines)
     made = VisitDraft(
         encounter=reference(encounter), number=number, outcome="self-pay", charge=charge, facts=facts,
         findings=tuple(found.findings), dangling=tuple(found.dangling),
     )  # fmt: skip
     if not insurances:
-        blocked = patient_key is None or day is None or patient is None
+        doubt = any(f.key == insurance.UNREADABLE and f.is_blocking for f in found.findings)
+        blocked = patient_key is None or day is None or patient is None or doubt
         return replace(made, outcome="claims") if blocked else replace(made, findings=())
     env = _env(chart, encounter, patient, patient_key, site, found, kind, insurances)
     env["asOf"] = (as_of or site.days.day(period.get("end")) or day or date.min).isoformat()
     return _claims(made, env, diagnoses, lines, site, kind, found, trace=trace)
+
+
+def _unread_or_foreign(chart: Chart, encounter: Resource, found: Found) -> None:
+    """What the visit's bill should have read and could not, and what points at it and is another patient's."""
+    for unread in chart.unread(("Encounter", encounter["id"])):
+        found.add(
+            "resource-unreadable", f"{unread.kind}.{unread.at} {unread.say}, so the bill may be incomplete",
+            at=f"{unread.kind}.{unread.at}", resource=unread.name, fix="correct it in the chart and read it again", by=Owner.SITE,
+        )  # fmt: skip
+    for kind, known in _STATUSES.items():
+        for resource in chart.of_visit(encounter, kind):
+            if resource.get("status") not in known:
+                found.add(
+                    "resource-unreadable", f"{kind}.status is none that it can have, so the bill may be incomplete",
+                    at=f"{kind}.status", resource=reference(resource), fix="correct the status in the chart", by=Owner.SITE,
+                )  # fmt: skip
+    for resource in chart.foreign(encounter):
+        if resource.get("status") not in NOT_BILLED:
+            people.foreign(resource, found)
+
+
+def _period(encounter: Resource, site: Site, found: Found) -> None:
+    """A visit does not end before it starts."""
+    period = encounter.get("period") or {}
+    start, end = period.get("start"), period.get("end")
+    first, last = site.days.day(start), site.days.day(end)
+    if end and last is None and not partial(end):
+        found.add(
+            "resource-unreadable", "Encounter.period.end is no date", at="Encounter.period.end", resource=reference(encounter),
+            fix="correct the end of the visit", by=Owner.REGISTRATION,
+        )  # fmt: skip
+    begun, over = site.days.wall(start), site.days.wall(end)
+    if (first and last and last < first) or (begun and over and over < begun):
+        found.add(
+            "period-backwards", "The visit ends before it starts", at="Encounter.period.end", resource=reference(encounter),
+            fix="correct the start or the end of the visit", by=Owner.REGISTRATION,
+        )  # fmt: skip
 
 
 def _unknown_class(encounter: Resource, found: Found) -> None:
