@@ -88,7 +88,7 @@ class ClaimRow:
         """Who acts next: a held claim belongs to whoever can mend its worst finding."""
         if self.state is State.HELD and self.finding:
             return self.finding.fix_by
-        if self.state is State.PAID and self.patient_owes > 0:
+        if self.state in {State.PAID, State.CLOSED} and self.patient_owes > 0:
             return "patient"
         return OWNERS[self.state].value
 

@@ -20,7 +20,7 @@ def routes(face: Face) -> APIRouter:
 
     @router.get("/visits")
     def visits(request: Request, who: Who, outcome: str = "", offset: int = 0) -> Response:
-        every = face.views.visits()
+        every, offset = face.views.visits(), max(0, offset)
         rows = [visit for visit in every if not outcome or visit.outcome == outcome]
         face.seen(request, "read the visits")
         return face.render(

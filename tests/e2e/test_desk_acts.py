@@ -256,3 +256,14 @@ def test_signing_out_ends_every_copy_of_the_session(desk: Browser) -> None:
     thief = TestClient(desk.http.app, cookies=copied, raise_server_exceptions=True)
     assert thief.get("/worklists", follow_redirects=False).status_code == 303
     assert thief.get("/sign-in", follow_redirects=False).status_code == 200
+
+
+def test_a_claim_given_up_says_that_the_patient_still_owes() -> None:
+    from dataclasses import replace
+
+    from smart_app.example import Example
+
+    example = Example()
+    row = replace(example.claims()[0], state=State.CLOSED, patient_owes=900)
+    assert row.owner == "patient"
+    assert replace(row, patient_owes=0).owner != "patient"
