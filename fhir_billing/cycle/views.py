@@ -195,7 +195,7 @@ class Today:
     moves: Mapping[State, Tally] = field(default_factory=dict)
     """How many claims came into each state since `since`."""
     paid: Tally = Tally()
-    """Claims that payers paid something for since `since`, and the payments' sum."""
+    """Claims that payers paid something for since `since`, and those payments; what was taken back is not among them."""
     since: datetime | None = None
 
 

@@ -74,7 +74,7 @@ def since(connection: Connection, since: datetime) -> dict[str, Any]:
     some = (
         select(func.count(func.distinct(payment.c.claim)), func.sum(payment.c.paid))
         .join(remittance, remittance.c.number == payment.c.remittance)
-        .where(*posted, payment.c.paid != 0)
+        .where(*posted, payment.c.paid > 0)
     )
     claims, amount = connection.execute(some).one()
     given = (
