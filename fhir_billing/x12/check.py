@@ -17,11 +17,14 @@ from fhir_billing.x12.envelope import MOST_COMPLAINTS, Reading, TransactionSet
 from fhir_billing.x12.grammar import Complaint, Weight
 from fhir_billing.x12.guides import g277, g277ca, g835, g837i, g837p, g999
 from fhir_billing.x12.guides.loops import Place, Step, walk
+from fhir_billing.x12.guides.widths import DECIMALS, NUMBERS, QUANTITIES, STATES, WIDTHS
 from fhir_billing.x12.read_837 import SubmittedClaim
 
 GUIDES = {module.GUIDE.kind: module.GUIDE for module in (g837p, g837i, g835, g999, g277ca, g277)}
 _NINE_DIGITS = frozenset({"2010AA", "2310C", "2310E", "2420C"})
 """Billing provider and service facility."""
+_NAMED = frozenset({"41", "40", "85", "IL", "QC", "PR", "DN", "P3", "82", "77", "DQ", "71", "72", "ZZ"})
+"""NM101 of whoever must have a name (NM103); an earlier payer's providers (2330C and on) are told by number."""
 
 
 def check(reading: Reading) -> list[Complaint]:
@@ -86,6 +89,7 @@ def _loops(one: TransactionSet) -> Iterator[Complaint]:
         places[id(step.place)] = step.place
         if one.set_id == "837":
             yield from _identifiers(one, step)
+            yield from _elements(one, step)
     for place in places.values():
         yield from _complete(one, place, weight)
 
@@ -128,6 +132,38 @@ def _identifiers(one: TransactionSet, step: Step) -> Iterator[Complaint]:
             yield _complain(one, step.position, f"ZIP {parts[3][:9]!r} is none", "correct the ZIP", 3)
         case "REF" if loop == "2010AA" and parts[1] in {"EI", "SY"} and not is_tax_id(parts[2]):
             yield _complain(one, step.position, "the tax id has not nine digits", "correct the tax id", 2)
+
+
+def _elements(one: TransactionSet, step: Step) -> Iterator[Complaint]:
+    """Empty where something must stand, longer or shorter than the element is, or no state."""
+    name, parts = step.parts[0], step.parts
+    for element, (least, most) in WIDTHS.get(name, {}).items():
+        text = parts[element].strip() if element < len(parts) else ""
+        size = sum(letter.isdigit() for letter in text) if (name, element) in NUMBERS else len(text)
+        if text and not least <= size <= most:
+            say = f"{text[:20]!r} has {size} characters, not {least} to {most}"
+            yield _complain(one, step.position, say, "correct it; a payer's machine refuses it", element)
+        elif (name, element) in QUANTITIES and len(text.partition(".")[2]) > DECIMALS:
+            say = f"the quantity {text[:20]!r} has more than {DECIMALS} digits after the point"
+            yield _complain(one, step.position, say, "correct the quantity", element)
+    padded = [part.strip() for part in parts] + [""] * (10 - len(parts))
+    if name == "NM1":
+        yield from _name(one, step, padded)
+    elif name == "N4" and padded[4] in {"", "US"}:
+        if not padded[1]:
+            yield _complain(one, step.position, "the address has no city", "add the city", 1)
+        if padded[2] not in STATES:
+            say = f"{padded[2][:20]!r} is no state" if padded[2] else "the address has no state"
+            yield _complain(one, step.position, say, "write the state's two letters", 2)
+
+
+def _name(one: TransactionSet, step: Step, parts: list[str]) -> Iterator[Complaint]:
+    loop = step.place.id if step.place else ""
+    if parts[1] in _NAMED and (loop in {"2330A", "2330B"} or not loop.startswith("2330")) and not parts[3]:
+        yield _complain(one, step.position, f"NM1*{parts[1]} has no name", "add the family's or organization's name", 3)
+    if bool(parts[8]) != bool(parts[9]):
+        say = "an identifier and its qualifier stand together or not at all"
+        yield _complain(one, step.position, say, "complete it, or remove it", 9 if parts[8] else 8)
 
 
 # ---- claims -------------------------------------------------------------------------------------------------------

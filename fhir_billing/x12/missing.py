@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 
 from fhir_billing.domain.claim import Address, Claim, ClaimKind, Frequency, Insurance, Party, Person, Stay
 from fhir_billing.domain.codes import is_npi, is_tax_id, zip_digits
 from fhir_billing.domain.finding import Finding, Owner, Severity
 from fhir_billing.domain.money import Money, show
-from fhir_billing.x12.elements import clean
+from fhir_billing.x12.elements import clean, number
+from fhir_billing.x12.guides import widths
 
 _CODE = re.compile(r"[A-Z0-9]{1,30}")
 _CLAIM_ID = re.compile(r"[A-Z0-9-]{1,20}")
@@ -33,7 +35,13 @@ def missing(claim: Claim) -> list[Finding]:
         *_lines(claim),
         *_stay(claim),
         *_prior(claim),
+        *_quantities(claim),
     ]
+
+
+def is_whole(address: Address) -> bool:
+    """Whether an address that may be left out can be written."""
+    return not list(_address(address, "", "", "", Owner.BILLER))
 
 
 def _lacks(key: str, say: str, at: str, fix: str, owner: Owner = Owner.BILLER, resource: str = "") -> Finding:
@@ -42,10 +50,28 @@ def _lacks(key: str, say: str, at: str, fix: str, owner: Owner = Owner.BILLER, r
     )  # fmt: skip
 
 
-def _written(key: str, text: str, at: str) -> Iterator[Finding]:
+def _written(key: str, text: str, at: str, width: tuple[int, int] = widths.REFERENCE) -> Iterator[Finding]:
     """An identifier must go out letter by letter: one that X12 cannot carry is a finding, not a transliteration."""
-    if clean(text) != text.strip().upper():
+    if clean(text) != text.strip().upper() or (text and not clean(text)):
         yield _lacks(key, "the identifier has characters that X12 cannot carry", at, "correct the identifier")
+    elif text and not width[0] <= len(clean(text)) <= width[1]:
+        say = f"the identifier has {len(clean(text))} characters; X12 has room for {width[0]} to {width[1]}"
+        yield _lacks(key, say, at, "correct the identifier")
+
+
+def _named(
+    key: str, text: str, at: str, what: str, width: tuple[int, int], owner: Owner, resource: str
+) -> Iterator[Finding]:
+    """Words go out transliterated: what is written must neither be nothing nor want more room than there is."""
+    size = len(clean(text))
+    if size < width[0]:
+        say = f"the {what} is missing"
+        if text.strip():
+            say = f"the {what} has no{'t enough' if size else ''} letters that X12 can carry"
+        yield _lacks(key, say, at, "write it in Latin letters" if text.strip() else "add it", owner, resource)
+    elif size > width[1]:
+        say = f"the {what} has {size} characters; X12 has room for {width[1]}"
+        yield _lacks(key, say, at, "shorten it", owner, resource)
 
 
 def _codes(claim: Claim) -> Iterator[Finding]:
@@ -53,9 +79,13 @@ def _codes(claim: Claim) -> Iterator[Finding]:
     for index, one in enumerate(claim.diagnoses):
         yield from _code(one.code + one.present_on_admission, f"Claim.diagnosis[{index}]")
     for index, line in enumerate(claim.lines):
-        drug = (line.drug.ndc, line.drug.unit) if line.drug else ()
-        for code in (line.procedure, *line.modifiers, line.revenue_code, line.unit, line.place, *drug):
-            yield from _code(code, f"Claim.item[{index}]")
+        item = f"Claim.item[{index}]"
+        for code in (line.procedure, line.revenue_code, line.drug.ndc if line.drug else ""):
+            yield from _code(code, item)
+        for code in (*line.modifiers, line.unit, line.drug.unit if line.drug else ""):
+            yield from _code(code, item, 2, 2)
+        yield from _code(line.place, item, 1, 2)
+        yield from _written("authorization", line.authorization, item)
     for party in (claim.billing, claim.rendering, claim.attending, claim.operating, claim.referring, claim.supervising):
         yield from _code(party.taxonomy if party else "", "Claim.careTeam")
     stay = claim.stay or Stay()
@@ -76,11 +106,12 @@ def _codes(claim: Claim) -> Iterator[Finding]:
         reasons = (adjustment.reason for prior in insurance.prior for adjustment in prior.adjustments)
         for code in (*known, *reasons, *(prior.procedure for prior in insurance.prior)):
             yield from _code(code, f"Claim.insurance[{rank}]")
-        yield from _written("payer-id", insurance.payer.id, f"Claim.insurance[{rank}]")
+        yield from _written("payer-id", insurance.payer.id, f"Claim.insurance[{rank}]", widths.MEMBER)
+        yield from _written("icn", insurance.prior_icn, f"Claim.insurance[{rank}]")
 
 
-def _code(code: str, at: str) -> Iterator[Finding]:
-    if code and not _CODE.fullmatch(code):
+def _code(code: str, at: str, least: int = 1, most: int = 30) -> Iterator[Finding]:
+    if code and not (_CODE.fullmatch(code) and least <= len(code) <= most):
         yield _lacks(
             "code-unwritable", f"{code[:12]!r} is no code that X12 can carry", at, "correct the code", Owner.CODER
         )
@@ -113,16 +144,28 @@ def _head(claim: Claim) -> Iterator[Finding]:
     yield from _written("icn", claim.payer_icn, "Claim.related")
     yield from _written("authorization", claim.authorization, "Claim.insurance.preAuthRef")
     yield from _written("referral", claim.referral, "Claim.referral")
+    yield from _written("clia", claim.clia, "Claim.supportingInfo")
+    if claim.accident is not None and claim.accident.cause == "AA" and claim.accident.state:
+        yield from _state(claim.accident.state, "Claim.accident.location", "accident", "", Owner.BILLER)
 
 
 def _address(
     address: Address, at: str, whose: str, resource: str, owner: Owner, *, nine: bool = False
 ) -> Iterator[Finding]:
-    if not (address.lines and clean(address.lines[0]) and address.city):
+    lines = [line for line in address.lines if clean(line)]
+    if not (lines and address.city.strip()):
         yield _lacks(
             "address-missing", f"the {whose} has no street address", at, "complete the address", owner, resource
         )
-    elif not address.state:
+        lines = []
+    for line in lines[:2]:
+        yield from _named("address-unwritable", line, f"{at}.line", f"{whose}'s street", widths.STREET, owner, resource)
+    if lines:
+        what = f"{whose}'s city"
+        yield from _named("address-unwritable", address.city, f"{at}.city", what, widths.CITY, owner, resource)
+    if lines and address.state:
+        yield from _state(address.state, f"{at}.state", whose, resource, owner)
+    elif lines:
         yield _lacks(
             "state-missing",
             f"the {whose}'s address has no state",
@@ -144,6 +187,12 @@ def _address(
         )
 
 
+def _state(text: str, at: str, whose: str, resource: str, owner: Owner) -> Iterator[Finding]:
+    if clean(text) not in widths.STATES:
+        say = f"{text[:20]!r} of the {whose} is no state of two letters"
+        yield _lacks("state-invalid", say, at, "write the state's two letters", owner, resource)
+
+
 def _npi(party: Party, at: str, whose: str) -> Iterator[Finding]:
     if not is_npi(party.npi):
         say = f"the {whose} has no NPI" if not party.npi else f"the {whose}'s NPI fails its check digit"
@@ -158,6 +207,8 @@ def _parties(claim: Claim) -> Iterator[Finding]:
         yield _lacks(
             "provider-name", "the billing provider has no name", "Claim.provider", "name it", Owner.SITE, billing.ref
         )
+    else:
+        yield from _party(billing, "Claim.provider", "billing provider", Owner.SITE)
     yield from _npi(billing, "Claim.provider", "billing provider")
     if not is_tax_id(billing.tax_id):
         yield _lacks(
@@ -180,15 +231,30 @@ def _parties(claim: Claim) -> Iterator[Finding]:
                 yield _lacks(
                     "provider-name", f"the {role} provider has no name", "Claim.careTeam", "name it", resource=party.ref
                 )
+            else:
+                yield from _party(party, "Claim.careTeam", f"{role} provider", Owner.BILLER)
     if claim.facility is not None:
         if not claim.facility.name:
             yield _lacks("provider-name", "the service facility has no name", "Claim.facility", "name it", Owner.SITE)
+        else:
+            yield from _party(claim.facility, "Claim.facility", "service facility", Owner.SITE)
         yield from _address(
             claim.facility.address, "Claim.facility", "service facility", claim.facility.ref, Owner.SITE, nine=True
         )
+    if claim.pay_to is not None:
+        yield from _address(claim.pay_to, "Claim.provider.address", "pay-to address", billing.ref, Owner.SITE)
     if claim.kind is ClaimKind.INSTITUTIONAL and claim.attending is None:
         yield _lacks(
             "attending-missing", "a hospital bill needs the attending provider", "Claim.careTeam", "name the attender"
+        )
+
+
+def _party(party: Party, at: str, whose: str, owner: Owner) -> Iterator[Finding]:
+    text = party.family if party.is_person else party.name
+    yield from _named("provider-name", text, f"{at}.name", f"{whose}'s name", widths.FAMILY, owner, party.ref)
+    if party.is_person and party.given:
+        yield from _named(
+            "provider-name", party.given, f"{at}.name", f"{whose}'s given name", widths.GIVEN, owner, party.ref
         )
 
 
@@ -197,6 +263,12 @@ def _person(person: Person, at: str, whose: str, *, whole: bool = True) -> Itera
         yield _lacks(
             f"{whose}-name", f"the {whose} has no family name", f"{at}.name", "add it", Owner.REGISTRATION, person.ref
         )
+    else:
+        names = [("family name", person.family, widths.FAMILY)]
+        names += [("given name", person.given, widths.GIVEN)] if person.given else []
+        for which, text, width in names:
+            what = f"{whose}'s {which}"
+            yield from _named(f"{whose}-name", text, f"{at}.name", what, width, Owner.REGISTRATION, person.ref)
     if whole:
         if person.birth_date is None:
             yield _lacks(
@@ -218,7 +290,9 @@ def _people(claim: Claim) -> Iterator[Finding]:
             yield _lacks(
                 "member-id-missing", "the coverage has no member id", at, "add it", Owner.REGISTRATION, insurance.ref
             )
-        yield from _written("member-id", insurance.member_id, at)
+        yield from _written("member-id", insurance.member_id, at, widths.MEMBER)
+        yield from _fits(insurance.group_number, at, "group number", widths.REFERENCE, insurance.ref)
+        yield from _fits(insurance.payer.name, at, "payer's name", widths.FAMILY, insurance.ref)
         if not (insurance.payer.id and clean(insurance.payer.name)):
             yield _lacks(
                 "payer-missing",
@@ -230,6 +304,31 @@ def _people(claim: Claim) -> Iterator[Finding]:
             )
         if insurance.relationship != "18":
             yield from _person(insurance.subscriber, f"{at}.subscriber", "subscriber", whole=False)
+
+
+def _fits(text: str, at: str, what: str, width: tuple[int, int], resource: str) -> Iterator[Finding]:
+    """What may be left out, or is asked for elsewhere, must still have room."""
+    if clean(text):
+        yield from _named("too-long", text, at, what, width, Owner.REGISTRATION, resource)
+
+
+def _quantities(claim: Claim) -> Iterator[Finding]:
+    """A quantity is never rounded: one with more digits than the guide allows goes back to whoever counted."""
+    for index, line in enumerate(claim.lines):
+        for quantity in (line.units, *((line.drug.quantity,) if line.drug else ())):
+            yield from _quantity(quantity, f"Claim.item[{index}].quantity", line.ref)
+    for rank, insurance in enumerate(claim.insurance[1:], 1):
+        for prior in insurance.prior:
+            yield from _quantity(prior.units, f"Claim.insurance[{rank}]", insurance.ref)
+
+
+def _quantity(quantity: Decimal, at: str, resource: str) -> Iterator[Finding]:
+    whole, _, part = number(quantity).partition(".") if quantity.is_finite() else ("-", "", "")
+    if whole.startswith("-") or len(part) > widths.DECIMALS or len(whole + part) > widths.DIGITS:
+        say = (
+            f"{str(quantity)[:20]} is no quantity of at most {widths.DIGITS} digits, {widths.DECIMALS} after the point"
+        )
+        yield _lacks("quantity-unwritable", say, at, "correct the quantity; it is not rounded", resource=resource)
 
 
 def _diagnoses(claim: Claim) -> Iterator[Finding]:

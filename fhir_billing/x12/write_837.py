@@ -16,7 +16,7 @@ from fhir_billing.domain.errors import OurContract
 from fhir_billing.domain.finding import Finding
 from fhir_billing.x12 import write_claim, write_lines
 from fhir_billing.x12.elements import clean, d8
-from fhir_billing.x12.missing import missing
+from fhir_billing.x12.missing import is_whole, missing
 from fhir_billing.x12.partners import Controls, Receiver, Sender, around, hhmm, phone
 from fhir_billing.x12.pieces import address, name, seg, subscriber_loop
 from fhir_billing.x12.seal import seal
@@ -151,7 +151,7 @@ def _provider(claim: Claim) -> Iterator[str]:
     yield name("85", billing)
     yield from address(billing.address)
     yield seg("REF", billing.tax_id_kind, billing.tax_id.replace("-", ""))
-    if billing.phone:
+    if phone(billing.phone):
         yield seg("PER", "IC", clean(billing.name or billing.family, 60), "TE", phone(billing.phone))
     if claim.pay_to is not None:
         yield seg("NM1", "87", "1" if billing.is_person else "2")
@@ -171,7 +171,7 @@ def _subscriber(claim: Claim, itself: bool) -> Iterator[str]:
         yield from address(who.address)
         yield _demographics(who)
     yield seg("NM1", "PR", "2", clean(insurance.payer.name, 60), "", "", "", "", "PI", clean(insurance.payer.id))
-    if insurance.payer.address.lines and insurance.payer.address.city:
+    if is_whole(insurance.payer.address):
         yield from address(insurance.payer.address)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from fhir_billing.domain.claim import Claim, ClaimKind, Diagnosis, Insurance, Party, Stay
 from fhir_billing.x12.elements import clean, d8, dt, money, rd8
-from fhir_billing.x12.missing import paid_before
+from fhir_billing.x12.missing import is_whole, paid_before
 from fhir_billing.x12.pieces import address, adjustments, comp, name, seg, specialty, subscriber_loop
 
 _KINDS = (("principal", "ABK"), ("admitting", "ABJ"), ("reason", "APR"), ("external", "ABN"))
@@ -27,7 +27,7 @@ def segments(claim: Claim) -> Iterator[str]:
     if claim.patient_paid and professional:
         yield seg("AMT", "F5", money(claim.patient_paid))
     yield from _references(claim, professional)
-    if claim.note:
+    if clean(claim.note):
         yield seg("NTE", "ADD", clean(claim.note, 80))
     yield from _professional_diagnoses(claim) if professional else _institutional_codes(claim)
     yield from _providers(claim, professional)
@@ -39,7 +39,7 @@ def _clm(claim: Claim, professional: bool) -> str:
     cause = ""
     if claim.accident is not None and professional:
         state = claim.accident.state if claim.accident.cause == "AA" else ""
-        cause = comp(claim.accident.cause, "", "", state)
+        cause = comp(claim.accident.cause, "", "", clean(state))
     where = comp(claim.place, "B" if professional else "A", claim.frequency.value)
     signature = ("Y" if claim.signature_on_file else "N") if professional else ""
     return seg(
@@ -157,7 +157,7 @@ def _other_payer(claim: Claim, insurance: Insurance) -> Iterator[str]:
     yield seg("OI", "", "", claim.benefits_assigned, "", "", claim.release)
     who = claim.patient if insurance.relationship == "18" else insurance.subscriber
     yield subscriber_loop("IL", who, insurance.member_id)
-    if who.address.lines and who.address.city:
+    if is_whole(who.address):
         yield from address(who.address)
     yield seg("NM1", "PR", "2", clean(insurance.payer.name, 60), "", "", "", "", "PI", clean(insurance.payer.id))
     if whole is not None and whole.paid_on is not None:

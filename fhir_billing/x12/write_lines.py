@@ -22,7 +22,7 @@ def segments(claim: Claim) -> Iterator[str]:
         if line.authorization and professional:
             yield seg("REF", "G1", clean(line.authorization))
         yield seg("REF", "6R", str(line.number))
-        if line.note:
+        if clean(line.note):
             yield seg("NTE", "ADD" if professional else "TPO", clean(line.note, 80))
         if line.drug is not None:
             yield seg("LIN", "", "N4", line.drug.ndc)

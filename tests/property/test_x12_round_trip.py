@@ -46,8 +46,12 @@ from tests.unit.x12.samples import a_remittance, a_secondary, sent, written
 
 DAY = date(2026, 1, 1)
 days = st.integers(0, 300).map(lambda n: DAY + timedelta(days=n))
-words = st.text(st.characters(categories=("L", "N", "P", "Z")), min_size=1, max_size=24).filter(clean)
+words = st.text(st.characters(categories=("L", "N", "P", "Z")), min_size=1, max_size=24).filter(
+    lambda text: 0 < len(clean(text)) <= 25  # one letter may become three
+)
+cities = words.filter(lambda text: len(clean(text)) > 1)
 codes = st.from_regex(r"[A-Z0-9]{1,12}", fullmatch=True)
+ids = st.from_regex(r"[A-Z0-9]{2,12}", fullmatch=True)
 names = words.map(clean)
 cents = st.integers(0, 9_999_999)
 quantities = st.integers(1, 99_999).map(lambda n: Decimal(n) / 10)
@@ -59,7 +63,7 @@ quantities = st.integers(1, 99_999).map(lambda n: Decimal(n) / 10)
 def people() -> st.SearchStrategy[Person]:
     return st.builds(
         a_person, family=words, given=words, middle=st.one_of(st.just(""), words), sex=st.sampled_from("MFU"), birth_date=days,
-        address=st.builds(an_address, lines=st.lists(words, min_size=1, max_size=2).map(tuple), city=words),
+        address=st.builds(an_address, lines=st.lists(words, min_size=1, max_size=2).map(tuple), city=cities),
     )  # fmt: skip
 
 
@@ -117,7 +121,7 @@ def earlier(draw: st.DrawFn, lines: tuple[ServiceLine, ...]) -> Insurance:
             )
         )
     return an_insurance(
-        rank="P", payer=Payer(id=draw(codes), name=draw(words)), prior=tuple(decided), prior_icn=draw(st.just("") | codes),
+        rank="P", payer=Payer(id=draw(ids), name=draw(words)), prior=tuple(decided), prior_icn=draw(st.just("") | codes),
         remaining=draw(st.none() | cents), relationship=draw(st.sampled_from(["18", "19"])), subscriber=draw(people()),
     )  # fmt: skip
 
@@ -135,7 +139,7 @@ def bills(draw: st.DrawFn) -> Claim:
     lines = draw(service_lines(professional, len(dx)))
     own = draw(st.booleans())
     first = an_insurance(
-        member_id=draw(codes), group_number=draw(st.just("") | codes), relationship="18" if own else "19", subscriber=draw(people()),
+        member_id=draw(ids), group_number=draw(st.just("") | codes), relationship="18" if own else "19", subscriber=draw(people()),
         payer=Payer(id="EXC01", name=draw(words)), filing_indicator=draw(st.sampled_from(["CI", "MB", "MC"])),
     )  # fmt: skip
     others = (draw(earlier(lines)),) if draw(st.booleans()) else ()
