@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import os
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,9 @@ from fhir_billing.mapping.chart import Chart, Complaint
 from fhir_billing.settings import Settings
 
 _KINDS = (".json", ".ndjson", ".jsonl", ".json.gz", ".ndjson.gz", ".jsonl.gz")
-MOST_BYTES = 2_000_000_000
-"""One chart file, unpacked."""
+MOST_BYTES = 256 * 1024 * 1024
+"""One packed chart file, unpacked: a few kilobytes may unpack to more than a machine has."""
+_PIECE = 1024 * 1024
 
 
 def draft_charts(paths: list[Path], *, site: str | None, as_of: date | None, findings: Path | None) -> int:
@@ -68,8 +71,15 @@ def draft_charts(paths: list[Path], *, site: str | None, as_of: date | None, fin
                 sys.stdout.buffer.write(dumps(claim.resource) + b"\n")
             if out is not None and visit.outcome == "claims" and not visit.is_ready:
                 out.write(dumps(operation_outcome(visit.findings, encounter=visit.encounter)) + b"\n")
+        counted: set[str] = set()
         for complaint in chart.complaints:
-            if complaint.encounter and ("Encounter", complaint.encounter.rpartition("/")[2]) not in chart.resources:
+            if (
+                complaint.encounter
+                and complaint.encounter not in counted
+                and ("Encounter", complaint.encounter.rpartition("/")[2]) not in chart.resources
+            ):
+                if "/" in complaint.encounter:  # without an id, each is another visit
+                    counted.add(complaint.encounter)
                 counts["held"] += 1
                 reasons["malformed-resource"] += 1
                 if out is not None:
@@ -114,7 +124,11 @@ def _complain(chart: Chart, visit: DraftedVisit, said: set[str]) -> bool:
 
 def _not_drafted(chart: Chart, encounter: dict[str, Any], error: Exception) -> Complaint:
     name = f"Encounter/{encounter['id']}"
-    say = error.say if isinstance(error, BillingError) else f"could not be drafted ({type(error).__name__})"
+    say = (
+        error.say
+        if isinstance(error, BillingError)
+        else "could not be drafted: it holds something that we did not foresee"
+    )
     fix = "look at the visit in the chart, and report it to us"
     return Complaint(file=chart.file(encounter), where=name, say=say, fix=fix, encounter=name)
 
@@ -142,35 +156,51 @@ def read_charts(paths: Iterable[Path], chart: Chart) -> None:
             try:
                 _read(file, chart)
             except (OSError, EOFError, zlib.error) as error:
-                say = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-                chart.complaints.append(
-                    Complaint(file=str(file), where="", say=say, fix="check the path, or export it again")
-                )
+                _unreadable(file, error, chart)
 
 
-def _files(path: Path, chart: Chart) -> Iterator[Path]:
-    if path.is_dir():
-        found = [p for p in sorted(path.rglob("*")) if p.name.lower().endswith(_KINDS) and p.is_file()]
-        if not found:
-            chart.complaints.append(
-                Complaint(
-                    file=str(path),
-                    where="",
-                    say="the folder holds no charts",
-                    fix="give a folder with .json or .ndjson files",
-                )
-            )
-        yield from found
-    elif path.exists():
-        yield path
-    else:
+def _unreadable(path: Path | str, error: Exception, chart: Chart) -> None:
+    say = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    chart.complaints.append(Complaint(file=str(path), where="", say=say, fix="check the path, or export it again"))
+
+
+def _files(path: Path, chart: Chart) -> list[Path]:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         chart.complaints.append(Complaint(file=str(path), where="", say="there is no such file", fix="check the path"))
+        return []
+    except (OSError, ValueError) as error:
+        _unreadable(path, error, chart)
+        return []
+    return _in_folder(path, chart) if path.is_dir() else [path]
+
+
+def _in_folder(path: Path, chart: Chart) -> list[Path]:
+    found: list[Path] = []
+    before = len(chart.complaints)
+    for folder, _, names in os.walk(path, onerror=lambda error: _unreadable(error.filename or path, error, chart)):
+        for file in (Path(folder) / name for name in names if name.lower().endswith(_KINDS)):
+            try:
+                if file.is_file():
+                    found.append(file)
+            except OSError as error:
+                _unreadable(file, error, chart)
+    if not found and len(chart.complaints) == before:
+        say, fix = "the folder holds no charts", "give a folder with .json or .ndjson files"
+        chart.complaints.append(Complaint(file=str(path), where="", say=say, fix=fix))
+    return sorted(found)
 
 
 def _read(file: Path, chart: Chart) -> None:
     body = file.read_bytes()
     if body[:2] == b"\x1f\x8b":
-        body = gzip.decompress(body)
+        unpacked = _unpacked(body)
+        if unpacked is None:
+            say, fix = f"unpacks to more than {MOST_BYTES // 1024**2} MiB", "export it as several files"
+            chart.complaints.append(Complaint(file=str(file), where="", say=say, fix=fix))
+            return
+        body = unpacked
     body = body.removeprefix(b"\xef\xbb\xbf")
     name = str(file)
     is_lines = file.name.lower().removesuffix(".gz").endswith((".ndjson", ".jsonl"))
@@ -191,6 +221,17 @@ def _read(file: Path, chart: Chart) -> None:
                 chart.complaints.append(
                     Complaint(file=name, where=f"line {number}", say=_split(error.say)[1], fix=error.fix)
                 )
+
+
+def _unpacked(body: bytes) -> bytes | None:
+    """Unpacked piece by piece; None as soon as it is too much."""
+    found = bytearray()
+    with gzip.GzipFile(fileobj=BytesIO(body)) as packed:
+        while piece := packed.read(_PIECE):
+            found += piece
+            if len(found) > MOST_BYTES:
+                return None
+    return bytes(found)
 
 
 def _looks_like_lines(body: bytes) -> bool:

@@ -11,12 +11,13 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from fhir_billing import mapping_files
 from fhir_billing.domain.claim import Claim
-from fhir_billing.domain.errors import BillingError
+from fhir_billing.domain.errors import BillingError, SiteConfig
 from fhir_billing.fhir.claim import read_claim
 from fhir_billing.fhir.text import loads
 from fhir_billing.mapping.site import Site
@@ -38,7 +39,7 @@ def write(args: argparse.Namespace) -> int:
         site = mapping_files.load(args.site or settings.site, settings.mappings)
     except BillingError as error:
         print(f"fhir-billing: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, SiteConfig) else 1
     out = Path(args.out)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -46,10 +47,30 @@ def write(args: argparse.Namespace) -> int:
         print(f"{out}: {error.strerror}; give a folder", file=sys.stderr)
         return 1
     batches, rest, refused = _ready(args.claims)
-    numbers = _numbers(out, args.first_control)
     written = 0
-    for (payer, kind), ready in sorted(batches.items()):
-        written += _batch(out, site, payer, kind, [one[2] for one in ready], _newest(ready), numbers, test=args.test)
+    try:
+        numbers = list(islice(_numbers(out, args.first_control), len(batches)))
+        if len(numbers) < len(batches):
+            print(
+                f"--first-control {args.first_control}: {len(batches)} files need as many numbers up to 999999999,"
+                f" and {len(numbers)} are free; give a smaller one",
+                file=sys.stderr,
+            )
+            return 2
+        for number, ((payer, kind), ready) in zip(numbers, sorted(batches.items()), strict=True):
+            written += _batch(out, site, payer, kind, [one[2] for one in ready], _newest(ready), number, test=args.test)
+    except FileExistsError as error:
+        print(
+            f"{error.filename}: somebody else wrote it just now, after {written} claims; write again", file=sys.stderr
+        )
+        return 1
+    except OSError as error:
+        place = error.filename or out
+        print(
+            f"{place}: cannot be written: {error.strerror}, after {written} claims; give another folder",
+            file=sys.stderr,
+        )
+        return 1
     waiting = "".join(f", {count} {status} left" for status, count in sorted(rest.items()))
     print(f"{written} claims in {len(batches)} files{waiting}, {refused} refused", file=sys.stderr)
     return 1 if refused else 0
@@ -149,11 +170,10 @@ def _batch(
     kind: str,
     claims: list[Claim],
     at: datetime,
-    numbers: Iterator[int],
+    number: int,
     *,
     test: bool,
 ) -> int:
-    number = next(numbers)
     profile = site.payer(payer)
     body = write_interchange(
         claims,

@@ -5,7 +5,7 @@ Pure: resources and a site in, claims with findings out. A claim without a block
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,6 +19,33 @@ from fhir_billing.mapping.chart import Chart, Resource, gathered
 from fhir_billing.mapping.site import Site
 from fhir_billing.mapping.template import Origin
 from fhir_billing.mapping.visit import VisitDraft, draft_visit
+from fhir_billing.x12.missing import missing
+
+_SAME = {
+    "address-missing": ("patient-address", "provider-zip"),
+    "admission": ("institutional-facts",),
+    "attending-missing": ("attending-npi",),
+    "birth-date-missing": ("patient-identity",),
+    "claim-id": ("claim-number",),
+    "code-unwritable": ("diagnosis-shape", "modifier-shape", "no-lines"),
+    "date-missing": ("service-date",),
+    "diagnosis-twice": ("duplicate-diagnosis",),
+    "icn-missing": ("replacement-needs-icn",),
+    "npi-invalid": ("npi-check-digit",),
+    "npi-missing": ("npi-check-digit",),
+    "patient-name": ("patient-identity",),
+    "patient-status": ("institutional-facts",),
+    "place-missing": ("place-of-service-missing",),
+    "pointer-missing": ("missing-diagnosis-pointer",),
+    "procedure-missing": ("no-lines",),
+    "revenue-code-missing": ("institutional-facts",),
+    "state-missing": ("patient-address", "provider-zip"),
+    "statement-dates": ("institutional-facts", "service-date"),
+    "subscriber-name": ("patient-identity",),
+    "tax-id-missing": ("billing-tax-id",),
+    "zip-missing": ("provider-zip",),
+}
+"""The format's demands, and the edits that ask the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +154,21 @@ def edit_findings(claim: Claim, site: Site, *, today: date, earlier: Sequence[Cl
         earlier=tuple(earlier),
         icd10_valid=site.icd10_valid,
     )
-    return scrub(claim, settled(context, site.edits))
+    edited = scrub(claim, settled(context, site.edits))
+    return worst_first([*edited, *_unwritable(claim, edited)])
+
+
+def _unwritable(claim: Claim, edited: Sequence[Finding]) -> Iterator[Finding]:
+    """What writing would refuse, and no edit holds already. A site may quiet an edit, never the format itself."""
+    held = [finding for finding in edited if finding.is_blocking]
+    for lack in missing(claim):
+        if lack.key == "pointer-missing" and not claim.diagnoses:
+            continue  # there is nothing to point at, and that is said
+        names = {lack.key, *_SAME.get(lack.key, ())}
+        if not any(
+            f.key in names and (f.at == lack.at or not lack.resource or f.resource == lack.resource) for f in held
+        ):
+            yield lack
 
 
 def scrub_resource(resource: Resource, site: Site, *, today: date) -> list[Finding]:

@@ -77,9 +77,24 @@ def read_claim(resource: Any) -> Claim:
         if isinstance(resource, dict) and isinstance(resource.get("identifier"), list):
             number = str(next(iter(resource["identifier"]), ""))[:80]
         raise MalformedResource(
-            f"this Claim cannot be read ({type(error).__name__} {str(error)[:80]}) {number}".strip(),
+            f"this Claim cannot be read ({_why(error)}) {number}".strip(),
             fix="draft it again from the chart with `fhir-billing draft`",
         ) from error
+
+
+def _why(error: Exception) -> str:
+    """What is wrong, without the names of our own machinery."""
+    match error:
+        case KeyError():
+            return f"{str(error.args[0])[:80] if error.args else 'an element'} is missing"
+        case IndexError():
+            return "a list is empty"
+        case RecursionError():
+            return "it is nested too deep"
+        case AttributeError() | ArithmeticError():
+            return "an element has the wrong type"
+        case _:
+            return str(error)[:80]
 
 
 def mapping_of(resource: Resource) -> str:
