@@ -26,6 +26,7 @@ _SPOKEN = str.maketrans(
 )  # fmt: skip
 _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 !\"&'()+,-./;?=%@[]_{}\\|<>#$`")
 """Basic and extended set, upper case, less the four delimiters that we write: * : ^ ~."""
+_ASCII = "".join(chr(code) if chr(code) in _ALLOWED else " " for code in range(128))
 
 
 def clean(text: str, most: int = 0) -> str:
@@ -34,10 +35,14 @@ def clean(text: str, most: int = 0) -> str:
     >>> clean("Muñoz"), clean("Łukasz Straße*1"), clean("  two   words ~ ")
     ('MUNOZ', 'LUKASZ STRASSE 1', 'TWO WORDS')
     """
-    if not text.isascii():
+    if text.isascii():
+        if text.isalnum():  # the usual case: an identifier, or a name of one word
+            return text.upper()[:most] if most else text.upper()
+        kept = text.upper().translate(_ASCII)
+    else:
         spread = unicodedata.normalize("NFKD", text.translate(_SPOKEN))
-        text = "".join(letter for letter in spread if not unicodedata.combining(letter))
-    kept = "".join(letter if letter in _ALLOWED else " " for letter in text.upper())
+        plain = "".join(letter for letter in spread if not unicodedata.combining(letter))
+        kept = "".join(letter if letter in _ALLOWED else " " for letter in plain.upper())
     words = " ".join(kept.split())
     return words[:most].rstrip() if most else words
 

@@ -52,10 +52,13 @@ def _lacks(key: str, say: str, at: str, fix: str, owner: Owner = Owner.BILLER, r
 
 def _written(key: str, text: str, at: str, width: tuple[int, int] = widths.REFERENCE) -> Iterator[Finding]:
     """An identifier must go out letter by letter: one that X12 cannot carry is a finding, not a transliteration."""
-    if clean(text) != text.strip().upper() or (text and not clean(text)):
+    if not text:
+        return
+    carried = clean(text)
+    if carried != text.strip().upper() or not carried:
         yield _lacks(key, "the identifier has characters that X12 cannot carry", at, "correct the identifier")
-    elif text and not width[0] <= len(clean(text)) <= width[1]:
-        say = f"the identifier has {len(clean(text))} characters; X12 has room for {width[0]} to {width[1]}"
+    elif not width[0] <= len(carried) <= width[1]:
+        say = f"the identifier has {len(carried)} characters; X12 has room for {width[0]} to {width[1]}"
         yield _lacks(key, say, at, "correct the identifier")
 
 
@@ -152,7 +155,7 @@ def _head(claim: Claim) -> Iterator[Finding]:
 def _address(
     address: Address, at: str, whose: str, resource: str, owner: Owner, *, nine: bool = False
 ) -> Iterator[Finding]:
-    lines = [line for line in address.lines if clean(line)]
+    lines = [line for line in address.lines if line and not line.isspace() and clean(line)]
     if not (lines and address.city.strip()):
         yield _lacks(
             "address-missing", f"the {whose} has no street address", at, "complete the address", owner, resource
