@@ -103,3 +103,12 @@ def test_the_order_of_the_file_does_not_change_the_claim() -> None:
     resources = chart(second, procedure(2), procedure(1))
     there, back = draft(resources), draft(resources[::-1])
     assert there.claims[0].claim == back.claims[0].claim
+
+
+def test_what_writing_would_refuse_is_held_when_it_is_drafted() -> None:
+    visit = draft(chart(patient={"name": [{"family": "\u65e5\u672c", "given": ["\u592a\u90ce"]}]}))
+    assert keys(visit) == ["patient-name"]
+
+
+def test_a_bill_without_a_diagnosis_is_told_once() -> None:
+    assert keys(draft(chart(without="Condition"))) == ["no-diagnosis"]
