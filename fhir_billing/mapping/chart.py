@@ -358,13 +358,13 @@ def _when(resource: Resource) -> str:
     return ""
 
 
-def _when_and_id(resource: Resource) -> tuple[float, str]:
-    text = _when(resource)
+def _when_and_id(resource: Resource) -> tuple[bool, datetime, str]:
+    """What has no readable time comes last."""
     try:
-        found = _instant(text)
-        return (found.timestamp() if found else float("inf")), resource["id"]
+        found = _instant(_when(resource))
     except (ValueError, OverflowError):
-        return float("inf"), resource["id"]
+        found = None
+    return found is None, found or datetime.max.replace(tzinfo=UTC), resource["id"]
 
 
 def _older_by_its_word(refused: Resource, before: Resource) -> bool:

@@ -33,7 +33,9 @@ _STATUSES = {
         ["preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown"]
     ),
     "Immunization": frozenset(["completed", "entered-in-error", "not-done"]),
-    "ChargeItem": frozenset(["planned", "billable", "not-billable", "aborted", "billed", "entered-in-error", "unknown"]),
+    "ChargeItem": frozenset(
+        ["planned", "billable", "not-billable", "aborted", "billed", "entered-in-error", "unknown"]
+    ),
 }
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
