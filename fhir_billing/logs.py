@@ -1,4 +1,4 @@
-"""A log line says what happened to which claim number, never to whom: a `Phi` prints as ▮▮▮, and so does what looks like one.
+"""A log line says what happened to which claim number, never to whom: what could name a patient prints as ▮▮▮, whoever wrote the line.
 
 Structured lines to standard error. Names, birth dates, addresses and member ids are not keys that anything here logs.
 """

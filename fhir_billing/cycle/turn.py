@@ -14,7 +14,6 @@ from fhir_billing.domain import ledger, posting
 from fhir_billing.domain.errors import MalformedResource
 from fhir_billing.domain.ledger import Journal
 from fhir_billing.domain.lifecycle import Event, Moved, State, move
-from fhir_billing.domain.money import Money, spoken
 from fhir_billing.mapping.site import Site
 
 
@@ -160,11 +159,6 @@ def facts(message: Message) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise MalformedResource("this message is not a JSON object", fix="send a JSON object")
     return found
-
-
-def of_the_money(amount: Money) -> str:
-    """An amount for a sentence."""
-    return spoken(amount)
 
 
 def as_rows(findings: Sequence[Any]) -> tuple[Mapping[str, object], ...]:

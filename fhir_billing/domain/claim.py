@@ -6,7 +6,7 @@ Spec: 005010X222A1 and 005010X223A2 loops 2000A to 2430 (by the public maps name
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -260,8 +260,6 @@ class Claim:
     release: str = "Y"
     patient_paid: Money = 0
     note: str = ""
-    extra: dict[str, str] = field(default_factory=dict)
-    """Facts that a payer's own edit may ask for, by name."""
 
     @property
     def charge(self) -> Money:

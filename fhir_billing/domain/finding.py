@@ -68,7 +68,6 @@ class Context:
     """This edit's own settings from payer and site files."""
 
 
-Complaint = tuple[Severity, str, str, str, str]
 EditFunction = Callable[[Claim, Context], Iterator[Finding]]
 
 
