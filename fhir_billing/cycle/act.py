@@ -111,7 +111,7 @@ def _correct(turn: Turn, said: Said) -> str:
 def _pay(turn: Turn, said: Said) -> str:
     """`claim` (a claim's or a self-pay visit's number), `amount`, `how`: the patient has paid."""
     number, amount, how = str(said.get("claim", "")), _amount(said), str(said.get("how", "by hand"))[:60]
-    visit = next((v for v in turn.book.visits() if v.number == number), None)
+    visit = turn.book.visit_numbered(number)
     claim = turn.book.claim(number)
     patient = claim.patient if claim else visit.patient if visit else ""
     if not patient:

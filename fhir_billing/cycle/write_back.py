@@ -92,7 +92,7 @@ def decided(turn: Turn, claim: ClaimRecord) -> Decision | None:
     if not payments:
         return None
     last = payments[-1]
-    record = next((r for r in turn.book.remittances() if r.number == last.remittance), None)
+    record = next(iter(turn.book.remittances(number=last.remittance)), None)
     content = load_remittance(record.content) if record and record.content else {}
     said = content.get("claims", [])[last.sequence] if len(content.get("claims", [])) > last.sequence else {}
     lines = () if last.status == "22" else _lines(said)

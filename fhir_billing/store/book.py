@@ -72,6 +72,9 @@ class SqlBook:
     def visit(self, encounter: str) -> VisitRecord | None:
         return self._one(VisitRecord, self._of(VisitRecord, tables.visit).where(tables.visit.c.encounter == encounter))
 
+    def visit_numbered(self, number: str) -> VisitRecord | None:
+        return self._one(VisitRecord, self._of(VisitRecord, tables.visit).where(tables.visit.c.number == number))
+
     def save_visit(self, visit: VisitRecord) -> None:
         upsert(self.connection, tables.visit, values(tables.visit, visit))
 
@@ -131,10 +134,12 @@ class SqlBook:
 
     # remittances
 
-    def remittances(self, *, payer: str | None = None, trace: str | None = None) -> list[RemittanceRecord]:
+    def remittances(
+        self, *, payer: str | None = None, trace: str | None = None, number: str | None = None
+    ) -> list[RemittanceRecord]:
         row = tables.remittance
         which = self._of(RemittanceRecord, row).order_by(row.c.place)
-        return self._all(RemittanceRecord, _narrowed(which, row, payer=payer, trace=trace))
+        return self._all(RemittanceRecord, _narrowed(which, row, payer=payer, trace=trace, number=number))
 
     def next_remittance_number(self) -> str:
         return f"R-{self.take_control('', 'remittance')}"

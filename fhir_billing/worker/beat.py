@@ -101,7 +101,7 @@ def work(wiring: Wiring) -> int:
 
 def send(wiring: Wiring) -> int:
     """Ring the send timer when a claim is ready."""
-    with wiring.store.begin() as book:
+    with wiring.store.looking() as book:
         ready = book.claims(states=[State.READY])
     if not ready:
         return 0
@@ -111,7 +111,7 @@ def send(wiring: Wiring) -> int:
 def chase(wiring: Wiring) -> int:
     """Ring the chase timer when an answer is late."""
     today = wiring.site.local(wiring.clock.now())
-    with wiring.store.begin() as book:
+    with wiring.store.looking() as book:
         late = overdue(book.claims(states=EXPECTED), today)
     return _timer(wiring, "chase", f"chase:{today}") if late else 0
 

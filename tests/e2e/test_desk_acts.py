@@ -147,7 +147,7 @@ def test_what_waits_for_a_second_plan_is_told_as_that_plans(desk: Browser) -> No
     assert list(name.values()) == [2000]
     [plan] = name
     page = reads(desk, f"/claims/{dee}")
-    assert f"$20.00 waits for {plan}; billing a second plan is done outside for now" in page
+    assert f"$20.00 waits for {plan}; billing a second plan is done outside this program" in page
     assert "the payer owes" not in page
     patient = reads(desk, f"/patients/{desk.story.claims()[dee].patient.rpartition('/')[2]}")
     assert f"$20.00 waits for {plan}" in patient
