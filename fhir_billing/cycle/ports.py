@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from fhir_billing.cycle.records import (
     Arrival,
+    AskedRecord,
     ClaimRecord,
     EnvelopeRecord,
     Kind,
@@ -194,6 +195,17 @@ class Book(Protocol):
         """Put bytes into the outbox, once by key."""
         ...
 
+    # questions to clinicians
+    def save_asked(self, asked: AskedRecord) -> None:
+        """Insert or replace by key."""
+        ...
+
+    def asked(
+        self, *, key: str | None = None, encounter: str | None = None, claim: str | None = None
+    ) -> list[AskedRecord]:
+        """Questions that were asked or answered, oldest first; each given condition narrows."""
+        ...
+
     # the rest
     def audit(self, *, at: datetime, who: str, what: str, about: str = "", why: str = "") -> None:
         """Add a line to the hash-chained audit trail."""
@@ -242,3 +254,27 @@ class Store(Protocol):
 
     def cursor(self, name: str) -> str: ...
     def set_cursor(self, name: str, value: str) -> None: ...
+
+
+class Vault(Protocol):
+    """Keeps short-lived secrets that all processes share: logins on their way, sessions, tokens, used-up nonces. Encrypted where they rest."""
+
+    def put(self, key: str, value: bytes, *, seconds: int) -> None:
+        """Keep a value under a key for so long; the same key again replaces it."""
+        ...
+
+    def get(self, key: str) -> bytes | None:
+        """The value; None when it is not there, has ended, or was encrypted with another secret."""
+        ...
+
+    def take(self, key: str) -> bytes | None:
+        """The value, once: of two that ask at the same moment one gets it."""
+        ...
+
+    def first(self, key: str, *, seconds: int) -> bool:
+        """True the first time that this key is named within so long, and False after that."""
+        ...
+
+    def drop(self, key: str) -> None:
+        """Forget it; harmless when it is not there."""
+        ...

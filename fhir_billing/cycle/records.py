@@ -225,3 +225,27 @@ class OutboxRecord:
     sent_at: datetime | None = None
     receipt: str = ""
     say: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedRecord:
+    """A question that a coder or biller put to a clinician, or one that the bill itself asked and somebody answered."""
+
+    key: str
+    """The question's key."""
+    encounter: str
+    patient: str = ""
+    asked_of: str = ""
+    """`Practitioner/ID`, or empty: whoever treats the patient."""
+    claim: str = ""
+    asked_by: str = ""
+    asked_at: datetime | None = None
+    question: bytes = b""
+    """The question as it was asked, JSON."""
+    answer: bytes = b""
+    """The answer, JSON; empty: none yet."""
+    answered_at: datetime | None = None
+    answered_by: str = ""
+    charted: str = ""
+    message: int = 0
+    """The message that asked or answered last."""

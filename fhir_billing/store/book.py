@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, Table, select, update
 
 from fhir_billing.cycle.records import (
     Arrival,
+    AskedRecord,
     ClaimRecord,
     EnvelopeRecord,
     Message,
@@ -193,6 +194,18 @@ class SqlBook:
         outbox.queue(
             self.connection, self._bodies, kind=kind, key=key, destination=destination, body=body, at=at, claim=claim
         )
+
+    # questions to clinicians
+
+    def save_asked(self, asked: AskedRecord) -> None:
+        upsert(self.connection, tables.asked, values(tables.asked, asked))
+
+    def asked(
+        self, *, key: str | None = None, encounter: str | None = None, claim: str | None = None
+    ) -> list[AskedRecord]:
+        row = tables.asked
+        which = self._of(AskedRecord, row).order_by(row.c.message, row.c.key)
+        return self._all(AskedRecord, _narrowed(which, row, key=key, encounter=encounter, claim=claim))
 
     # the rest
 

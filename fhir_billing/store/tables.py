@@ -279,6 +279,43 @@ outbox = Table(
 
 cursor = Table("cursor", book, Column("name", Text, primary_key=True), _text("value"))
 
+asked = Table(
+    "asked",
+    book,
+    Column("key", Text, primary_key=True),
+    _text("encounter", index=True),
+    _text("patient", index=True),
+    _text("asked_of", index=True),
+    _text("claim", index=True),
+    _text("asked_by"),
+    Column("asked_at", Utc),
+    Column("question", LargeBinary, nullable=False, default=b""),
+    Column("answer", LargeBinary, nullable=False, default=b""),
+    Column("answered_at", Utc),
+    _text("answered_by"),
+    _text("charted"),
+    Column("message", Whole, nullable=False, default=0),
+)
+"""Questions to clinicians and their answers, the last of each."""
+
+favourite = Table(
+    "favourite",
+    book,
+    Column("who", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    _text("table"),
+)
+"""Codes that a clinician keeps at hand; `table` is diagnosis or charge."""
+
+vault = Table(
+    "vault",
+    book,
+    Column("key", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("ends_at", Utc, nullable=False, index=True),
+)
+"""Short-lived secrets, encrypted; keys are digests."""
+
 audit = Table(
     "audit",
     book,

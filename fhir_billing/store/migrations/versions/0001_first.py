@@ -366,12 +366,52 @@ def upgrade() -> None:
     op.create_index("ix_posting_account_party", "posting", ["account", "party"])
     op.create_index("ix_posting_claim", "posting", ["claim"])
 
+    op.create_table(
+        "asked",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("encounter", sa.Text(), nullable=False),
+        sa.Column("patient", sa.Text(), nullable=False),
+        sa.Column("asked_of", sa.Text(), nullable=False),
+        sa.Column("claim", sa.Text(), nullable=False),
+        sa.Column("asked_by", sa.Text(), nullable=False),
+        sa.Column("asked_at", MOMENT),
+        sa.Column("question", sa.LargeBinary(), nullable=False),
+        sa.Column("answer", sa.LargeBinary(), nullable=False),
+        sa.Column("answered_at", MOMENT),
+        sa.Column("answered_by", sa.Text(), nullable=False),
+        sa.Column("charted", sa.Text(), nullable=False),
+        sa.Column("message", WHOLE, nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_asked"),
+    )
+    for column in ("asked_of", "claim", "encounter", "patient"):
+        op.create_index(f"ix_asked_{column}", "asked", [column])
+
+    op.create_table(
+        "favourite",
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("table", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("who", "code", name="pk_favourite"),
+    )
+
+    op.create_table(
+        "vault",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.Column("ends_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_vault"),
+    )
+    op.create_index("ix_vault_ends_at", "vault", ["ends_at"])
+
     _guard()
 
 
 def downgrade() -> None:
     _be_quick()
     for table in (
+        "vault",
+        "favourite",
+        "asked",
         "posting",
         "payment",
         "envelope_claim",
