@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import jinja2
 from fastapi import Depends, HTTPException, Request
@@ -22,6 +22,9 @@ from fhir_billing.cycle.views import Acts, Views
 from fhir_billing.domain.errors import NotAllowed, SignInNeeded
 from fhir_billing.domain.lifecycle import State
 from smart_app import look, words
+
+if TYPE_CHECKING:
+    from smart_app.launch.session import Launching
 
 HERE = Path(__file__).parent
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -51,6 +54,8 @@ class FaceSettings:
     frame_ancestors: str = "'self'"
     zone: tzinfo = UTC
     now: Callable[[], datetime] = _utc_now
+    launching: Launching | None = None
+    """The EHRs that open our pages, when there are any."""
 
 
 class Face:
