@@ -23,6 +23,8 @@ import pytest_socket
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from tests.e2e.bedside import Ward
+
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / "tests" / "peers"
 WITHOUT_SOCKETS = ("unit", "property", "house")
@@ -178,6 +180,23 @@ def ci_ehr(peers_run: Path) -> Iterator[dict[str, str]]:
     """An EHR with SMART launch, PKCE and enforced scopes: CI_EHR_FHIR, CI_EHR_AUTH, CI_EHR_KEY, CI_EHR_KID."""
     peer = Peer("ci-ehr.sh", peers_run)
     yield peer.start(FHIR_PORT="0", AUTH_PORT="0")
+    peer.stop()
+
+
+@pytest.fixture(scope="session")
+def ward(peers_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
+    """A bedside: an EHR of its own with its page, and the product that it opens in a frame."""
+    from tests.e2e import bedside
+
+    folder = peers_run / "bedside"
+    folder.mkdir()
+    peer = Peer("ci-ehr.sh", folder)
+
+    def start(back: str) -> dict[str, str]:
+        return peer.start(FHIR_PORT="0", AUTH_PORT="0", REDIRECT_URIS=back, FHIR_USER="Practitioner/dr-lin")
+
+    with bedside.ward(tmp_path_factory.mktemp("bedside"), start) as made:
+        yield made
     peer.stop()
 
 

@@ -249,7 +249,9 @@ def _renamed(own: list[Resource], suffix: str, day: str) -> list[Resource]:
 @contextmanager
 def served(app: Any, port: int) -> Iterator[None]:
     """Serve an application on a loopback port until the block ends."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -260,7 +262,6 @@ def served(app: Any, port: int) -> Iterator[None]:
         time.sleep(0.05)
     yield
     server.should_exit = True
-    server.force_exit = True
     thread.join(timeout=10)
 
 
