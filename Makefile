@@ -19,7 +19,7 @@ help: ## this list
 
 # ---- set-up: every step leaves a stamp, so a second call is done at once ----------------------
 
-setup: $(STAMPS)/run $(STAMPS)/assets $(STAMPS)/sandbox ## what the product and the demo need
+setup: $(STAMPS)/run $(STAMPS)/assets $(STAMPS)/codes $(STAMPS)/sandbox ## what the product and the demo need
 	@:
 
 $(STAMPS)/run: requirements/build.txt requirements/run.txt pyproject.toml tools/setup.sh
@@ -30,6 +30,9 @@ $(STAMPS)/test: requirements/test.txt $(STAMPS)/run
 
 $(STAMPS)/assets: tools/assets.py tools/frontend/package-lock.json requirements/assets.txt requirements/node.txt $(wildcard smart_app/static/icons.txt) $(STAMPS)/run
 	@tools/setup.sh assets
+
+$(STAMPS)/codes: tools/codes.py requirements/codes.txt $(wildcard fhir_billing/finder/table.py fhir_billing/finder/words.py) $(STAMPS)/run
+	@tools/setup.sh codes
 
 $(STAMPS)/sandbox: tests/peers/pins/sekmet.txt tests/peers/common.sh $(STAMPS)/run
 	@tools/setup.sh sandbox
@@ -81,4 +84,4 @@ pins: ## newest versions that agree, with hashes (needs the network)
 	@tools/setup.sh pins
 
 clean: ## forget all that set-up made
-	rm -rf .venv .make .cache .demo run-peers smart_app/static/vendor
+	rm -rf .venv .make .cache .demo run-peers smart_app/static/vendor fhir_billing/finder/vendor

@@ -24,10 +24,13 @@ from fhir_billing.mapping.engine import KINDS as CLAIM_KINDS
 from fhir_billing.mapping.engine import build_mapper
 from fhir_billing.mapping.site import Chargemaster, Site
 from fhir_billing.mapping.terminology import Systems, Terminology
+from fhir_billing.mapping.words_and_levels import read_charge_words, read_code_words, read_levels
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-KINDS = ("site", "overlay", "concepts", "chargemaster", "payer", "code-systems", "mapping")
+FINDING = ("words", "charge-words", "visit-levels")
+"""Files that help to find a code and make no bill."""
+KINDS = ("site", "overlay", "concepts", "chargemaster", "payer", "code-systems", "mapping", *FINDING)
 CARCS = "carc-to-account"
 _CONCEPT_WORDS = {"concepts", "version", "about", "title", "from", "to", "rows", "unmapped", "fixed"}
 
@@ -104,6 +107,9 @@ def _note(node: yaml.Node, path: Place, lines: dict[Place, int]) -> None:
 
 def _assemble(name: str, shared: list[Document], own: list[Document]) -> Site:
     chargemaster, payers, names = Chargemaster(), dict[str, PayerProfile](), dict[str, str]()
+    levels = [read_levels(d, w) for kind, d, w in own if kind == "visit-levels"]
+    if len(levels) > 1:
+        raise MappingInvalid(f"sites/{name}: there are {len(levels)} tables of visit levels", fix="keep one")
     for kind, document, where in [*shared, *own]:
         if kind == "chargemaster":
             sites.read_chargemaster(document, where, chargemaster)
@@ -122,10 +128,25 @@ def _assemble(name: str, shared: list[Document], own: list[Document]) -> Site:
         payers=payers,
         payer_names=names,
         carcs=sites.read_carcs(carcs),
+        visit_levels=levels[0] if levels else None,
+        **_spoken(shared, own),
     )
     if wrong := [*_wrong_edits(made, found[1]), *_wrong_kinds(made.terminology)]:
         raise MappingInvalid(wrong[0], fix="correct the word")
     return made
+
+
+def _spoken(shared: list[Document], own: list[Document]) -> dict[str, Any]:
+    """What people call codes and charges."""
+    words: dict[str, tuple[tuple[str, ...], ...]] = {}
+    charges: dict[str, tuple[str, ...]] = {}
+    for kind, document, where in [*shared, *own]:
+        if kind == "words":
+            for table, row in read_code_words(document, where):
+                words[table] = (*words.get(table, ()), row)
+        elif kind == "charge-words":
+            charges.update(read_charge_words(document, where))
+    return {"code_words": words, "charge_words": charges}
 
 
 def _terminology(shared: list[Document], own: list[Document]) -> Terminology:
@@ -169,6 +190,6 @@ def _codes(path: Path, where: str) -> frozenset[str]:
 
 def _digest(*groups: list[Document]) -> str:
     digest = hashlib.sha256()
-    for _, document, where in (d for group in groups for d in group):
+    for _, document, where in (d for group in groups for d in group if d[0] not in FINDING):
         digest.update(f"{where}\0{document!r}\0".encode())
     return digest.hexdigest()

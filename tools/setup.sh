@@ -48,6 +48,9 @@ case ${1:-} in
   assets)
     .venv/bin/python -m tools.assets
     stamp assets ;;
+  codes)
+    # Without it everything works but the search for diagnoses, which says so; the next set-up tries again.
+    if .venv/bin/python -m tools.codes; then stamp codes; else say "the table of diagnoses could not be made; go on without"; fi ;;
   sandbox)
     tests/peers/sekmet.sh install
     stamp sandbox ;;
@@ -61,9 +64,9 @@ case ${1:-} in
   pins)
     environment .cache/pins
     .cache/pins/bin/python -m pip --disable-pip-version-check install -qq uv
-    for list in requirements/{build,run,test,assets,node} tests/peers/pins/{sekmet,staff-oidc,node}; do
+    for list in requirements/{build,run,test,assets,codes,node} tests/peers/pins/{sekmet,staff-oidc,node}; do
       .cache/pins/bin/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 \
         --no-emit-index-url --no-header "$list.in" -o "$list.txt"
     done ;;
-  *) die "usage: tools/setup.sh run|test|assets|sandbox|packages|pins" ;;
+  *) die "usage: tools/setup.sh run|test|assets|codes|sandbox|packages|pins" ;;
 esac

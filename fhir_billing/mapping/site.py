@@ -18,6 +18,7 @@ from fhir_billing.domain.money import Money, NotMoney, cents
 from fhir_billing.domain.partner import Sender
 from fhir_billing.domain.payer import AppealLevel, PayerProfile
 from fhir_billing.domain.posting import Bucket, CarcTable
+from fhir_billing.domain.visit_level import VisitLevels
 from fhir_billing.mapping.dates import LocalDays
 from fhir_billing.mapping.terminology import Terminology
 
@@ -106,6 +107,11 @@ class Site:
     """Severity by key, for findings of the mapping."""
     carcs: CarcTable = field(default_factory=CarcTable)
     icd10_valid: frozenset[str] | None = None
+    code_words: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    """`diagnosis` or `charge` → rows of what people say and what the table says for it."""
+    charge_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What this site calls what it charges for, by billing code."""
+    visit_levels: VisitLevels | None = None
     mapper: Mapper = field(init=False)
 
     def payer(self, payer_id: str) -> PayerProfile:

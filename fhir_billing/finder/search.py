@@ -1,0 +1,318 @@
+"""A search goes from the exact to the near: all words as typed, then begun words, then mistyped ones, then all words but one.
+
+What this patient's chart already says stands first, then what the clinician keeps at hand, then what they used before, and
+only then what the words alone make likely. A code that was typed exactly beats all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from heapq import nlargest, nsmallest
+from itertools import combinations
+from typing import Final
+
+from fhir_billing.finder.table import Table, plain_code
+from fhir_billing.finder.typing_errors import meant
+from fhir_billing.finder.words import WEIGHTLESS, asked, outside_brackets, words
+
+LOOKED_AT: Final = 150
+"""Entries whose words are compared one by one; the numbers of a table put the likely ones first."""
+MISTYPED: Final = 3
+ALL_BUT_ONE: Final = 4
+SHORT: Final = 3
+"""A beginning of so few letters may be many words: the commonest are meant."""
+Synonyms = Mapping[tuple[str, ...], tuple[tuple[str, ...], ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mine:
+    """What is near to this clinician and this patient: codes without dot."""
+
+    chart: Mapping[str, str] = field(default_factory=dict)
+    """Code → where the chart says it."""
+    favourites: Collection[str] = ()
+    used: Mapping[str, int] = field(default_factory=dict)
+    """Code → how often this clinician chose it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One line of an answer."""
+
+    code: str
+    title: str
+    billable: bool
+    """Whether it may be picked; a heading opens what is below it."""
+    why: str = ""
+    """`chart`, `favourite` or `used`; empty: the words."""
+    evidence: str = ""
+    said: str = ""
+    """Other words for the code that were nearer to the question than its title."""
+    score: float = 0.0
+
+
+def synonyms(rows: Iterable[Sequence[str]]) -> Synonyms:
+    """Rows of what people say and what tables say, ready for a search."""
+    found: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {}
+    for said, *meanings in rows:
+        heard = asked(said)
+        found[heard] = (*found.get(heard, ()), *(words(meaning) for meaning in meanings))
+    return found
+
+
+def search(
+    table: Table,
+    question: str,
+    *,
+    on: date | None = None,
+    mine: Mine | None = None,
+    said: Synonyms | None = None,
+    allowed: Collection[str] | None = None,
+    most: int = 20,
+) -> list[Hit]:
+    """The codes most likely meant, the likeliest first. `allowed`: the site's own list of what can be billed."""
+    mine = mine or Mine()
+    known = [n for c in (*mine.chart, *mine.favourites, *mine.used) if (n := table.find(c)) is not None]
+    typed = plain_code(question[:40])
+    by_code = table.beginning(typed, most) if typed and _like_code(table, typed) else []
+    needs = _needs(table, asked(question), said or {})
+    if by_code:
+        needs, reached = (), {}
+    else:
+        needs, reached = _reached(table, needs, known)
+        if not question.strip():
+            reached = dict.fromkeys(known, 0)
+    look = _Look(table, on, mine, allowed)
+    hits = {n: look.hit(n, needs, tier) for n, tier in reached.items() if table.valid(n, on)}
+    hits.update({n: look.hit(n, needs, 0) for n in by_code if table.valid(n, on)})
+    code_first = {n: place for place, n in enumerate(by_code)}
+
+    def order(number: int) -> tuple[float, ...]:
+        hit = hits[number]
+        near = {"chart": 0, "favourite": 1, "used": 2}.get(hit.why, 3)
+        exact = hit.code == typed
+        used = -mine.used.get(hit.code, 0) if near == 2 else 0
+        return (not exact, near, number not in code_first, code_first.get(number, 0), used, -hit.score, number)
+
+    return [hits[number] for number in nsmallest(most, hits, key=order)]
+
+
+def opened(
+    table: Table, code: str, *, on: date | None = None, mine: Mine | None = None, allowed: Collection[str] | None = None
+) -> list[Hit]:
+    """What stands under a heading; headings that lead to one code only are passed through."""
+    number = table.find(code)
+    if number is None:
+        return []
+    below = table.children(number)
+    while len(below) == 1 and not table.billable[below[0]]:
+        below = table.children(below[0])
+    look = _Look(table, on, mine or Mine(), allowed)
+    return [look.hit(n, (), 0) for n in below if table.valid(n, on)]
+
+
+def _like_code(table: Table, typed: str) -> bool:
+    return (
+        typed.isalnum()
+        and typed.isascii()
+        and (len(typed) > 2 or table.find(typed) is not None)
+        and any(c.isdigit() for c in typed)
+    )
+
+
+# ---- what a question needs
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """One thing that an entry must say, in any of these ways."""
+
+    ways: tuple[tuple[str, ...], ...]
+    exact: frozenset[int]
+    begun: frozenset[int]
+    mistyped: frozenset[int]
+    heard: frozenset[str]
+    """Words that count as said when a title has them."""
+    starts: tuple[str, ...]
+
+
+def _needs(table: Table, question: tuple[str, ...], said: Synonyms) -> tuple[_Need, ...]:
+    longest = max(map(len, said), default=1)
+    found: list[_Need] = []
+    at = 0
+    while at < len(question):
+        for size in range(min(longest, len(question) - at), 0, -1):
+            phrase = question[at : at + size]
+            if size == 1 or phrase in said:
+                break
+        found.append(_need(table, phrase, said.get(phrase, ())))
+        at += len(phrase)
+    return tuple(found)
+
+
+def _need(table: Table, phrase: tuple[str, ...], meanings: tuple[tuple[str, ...], ...]) -> _Need:
+    ways = (phrase, *meanings)
+    exact: set[int] = set()
+    for way in ways:
+        exact |= _all(table, [table.word(word) for word in way])
+    begun = exact | _all(table, [*(table.word(w) for w in phrase[:-1]), _beginning(table, phrase[-1])])
+    return _Need(
+        ways=ways,
+        exact=frozenset(exact),
+        begun=frozenset(begun),
+        mistyped=frozenset(),
+        heard=frozenset(w for way in ways for w in way),
+        starts=(phrase[-1],) if len(phrase[-1]) > 1 else (),
+    )
+
+
+def _perhaps_mistyped(table: Table, need: _Need) -> _Need:
+    """The same, and what its words would mean with a letter wrong."""
+    phrase = need.ways[0]
+    near = [place for place, _ in meant(table, phrase[0])] if len(phrase) == 1 else []
+    if not near:
+        return need
+    found = {number for place in near for number in table.with_word(place)}
+    return replace(need, mistyped=frozenset(found), heard=need.heard | {table.vocabulary[place] for place in near})
+
+
+def _beginning(table: Table, start: str) -> Sequence[int]:
+    if len(start) < 2:
+        return table.word(start)
+    places = table.words_beginning(start)
+    return places if len(start) > SHORT else nlargest(8, places, key=lambda place: len(table.with_word(place)))
+
+
+def _all(table: Table, places: Sequence[Sequence[int]]) -> set[int]:
+    """The entries that have a word of each range."""
+    found: set[int] | None = None
+    for several in sorted(places, key=len):
+        here: set[int] = set()
+        for place in several:
+            here.update(table.with_word(place))
+        found = here if found is None else found & here
+        if not found:
+            return set()
+    return found or set()
+
+
+# ---- what a question reaches
+
+
+Tier = list[list[Collection[int]]]
+
+
+def _reached(table: Table, needs: tuple[_Need, ...], known: Sequence[int]) -> tuple[tuple[_Need, ...], dict[int, int]]:
+    """Entry → how far from the exact words it was found; the likely ones, and those that are near to whoever asks.
+
+    Answers with the needs too: where nothing says the words as typed, what they may have been meant to be is heard as well.
+    """
+    found: dict[int, int] = {}
+    if not needs:
+        return needs, found
+    tiers: list[Tier] = [
+        [[n.exact for n in needs]],
+        [[*(n.exact for n in needs[:-1]), needs[-1].begun]],
+        [[n.begun for n in needs]],
+    ]
+    for tier, several in enumerate(tiers):
+        _gather(found, several, known, tier)
+        if len(found) >= LOOKED_AT:
+            break
+    if not found:
+        needs = tuple(_perhaps_mistyped(table, n) for n in needs)
+        loose: list[Collection[int]] = [n.begun | n.mistyped for n in needs]
+        _gather(found, [loose], known, MISTYPED)
+        if not found and len(needs) > 1:
+            _gather(found, [list(some) for some in combinations(loose, len(needs) - 1)], known, ALL_BUT_ONE)
+    return needs, found
+
+
+def _gather(found: dict[int, int], several: Tier, known: Sequence[int], tier: int) -> None:
+    for some in several:
+        both = _common(some)
+        for number in (*(n for n in known if n in both), *_first(both)):
+            found.setdefault(number, tier)
+
+
+def _common(several: Sequence[Collection[int]]) -> Collection[int]:
+    ordered = sorted(several, key=len)
+    first = ordered[0]
+    for other in ordered[1:]:
+        first = {n for n in first if n in other}
+    return first
+
+
+def _first(numbers: Collection[int]) -> Iterable[int]:
+    return numbers if len(numbers) <= LOOKED_AT else nsmallest(LOOKED_AT, numbers)
+
+
+# ---- how well an entry says it
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How one person looks at the table that day."""
+
+    table: Table
+    on: date | None
+    mine: Mine
+    allowed: Collection[str] | None
+
+    def hit(self, number: int, needs: tuple[_Need, ...], tier: int) -> Hit:
+        """The entry as an answer, with how well it says what was asked."""
+        table, mine = self.table, self.mine
+        code, title = table.codes[number], table.titles[number]
+        best, score = title, 0.0
+        for text in table.says(number):
+            fits = _fit(text, needs)
+            if fits > score + (0.2 if best is title else 0):
+                best, score = text, fits
+        billable = bool(table.billable[number]) and (self.allowed is None or code in self.allowed)
+        why = (
+            "chart"
+            if code in mine.chart
+            else "favourite"
+            if code in mine.favourites
+            else "used"
+            if code in mine.used
+            else ""
+        )
+        return Hit(
+            code=code,
+            title=title,
+            billable=billable,
+            why=why,
+            evidence=mine.chart.get(code, ""),
+            said="" if best is title else best,
+            score=score - tier * 0.6 - (0 if billable else 0.4),
+        )
+
+
+def _fit(text: str, needs: tuple[_Need, ...]) -> float:
+    """The share of what a text says that was asked for, and of what was asked for that it says."""
+    if not needs:
+        return 0.0
+    said = words(outside_brackets(text)) or words(text)
+    heard: set[str] = set().union(*(n.heard for n in needs))
+    starts = tuple(s for n in needs for s in n.starts)
+    weight = hit = 0.0
+    for word in said:
+        mine = word in heard
+        part = 0.0 if mine else 0.7 if starts and word.startswith(starts) else -1.0
+        full = 1.0 if mine else WEIGHTLESS.get(word, 1.0)
+        weight += full
+        hit += full * (1.0 if mine else max(part, 0.0))
+    met = sum(_met(n, said) for n in needs) / len(needs)
+    leads = 0.1 if said and (said[0] in heard) else 0.0
+    return (hit / weight if weight else 0.0) + met + leads
+
+
+def _met(need: _Need, said: tuple[str, ...]) -> float:
+    if any(all(word in said for word in way) for way in need.ways):
+        return 1.0
+    if need.mistyped and any(word in need.heard for word in said):
+        return 0.8
+    return 0.7 if need.starts and any(word.startswith(need.starts) for word in said) else 0.0
