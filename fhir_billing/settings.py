@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     oidc_allowed: str = ""
     """Emails or domains, with commas, of the staff who may sign in; empty: whoever the identity provider lets in."""
     session_secret: str = ""
+    """Signs the desk's cookies and seals the launched sessions: 32 random characters, the same for every process."""
+    launches: Path | None = None
+    """The folder of launch files: one for each EHR that opens our pages from a chart."""
     demo: bool = False
     """A local demo user exists only when this is set."""
     frame_ancestors: str = "'self'"

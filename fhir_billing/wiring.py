@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
+import httpx2
+
 from fhir_billing import mapping_files, payers
-from fhir_billing.cycle.ports import Channel, Clock, EhrReader, EhrWriter
-from fhir_billing.ehr.connect import EhrSettings, connect
+from fhir_billing.cycle.ports import Channel, Clock, EhrReader, EhrWriter, Vault
+from fhir_billing.doors import Door, UserChart, entered, read_doors
+from fhir_billing.ehr.connect import TIMEOUT, EhrSettings, connect, connect_as
+from fhir_billing.ehr.smart import SmartClient
 from fhir_billing.mapping.site import Site
 from fhir_billing.payers import ChannelSettings
 from fhir_billing.settings import Settings
 from fhir_billing.store.store import SqlStore, open_store
+from fhir_billing.store.vault_redis import RedisVault
+from fhir_billing.store.vault_sql import SqlVault
 from fhir_billing.store.views import SqlViews
 
 
@@ -59,6 +65,33 @@ class Wiring:
         if not self.settings.ehr_url:
             return None
         return connect(self.ehr_settings)
+
+    @cached_property
+    def doors(self) -> dict[str, Door]:
+        """The EHRs that open our pages, by the name of their launch file."""
+        return read_doors(self.settings.launches)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What all processes share for a short time; raises SecretMissing when no session secret is set."""
+        secret = self.settings.session_secret
+        if self.settings.redis_url:
+            return RedisVault(self.settings.redis_url, secret)
+        return SqlVault(self.settings.database_url, secret, self.clock.now)
+
+    @cached_property
+    def smart(self) -> SmartClient:
+        """The SMART sign-in."""
+        return SmartClient()
+
+    @cached_property
+    def _user_http(self) -> httpx2.Client:
+        return httpx2.Client(timeout=TIMEOUT, follow_redirects=False)
+
+    def chart_as(self, iss: str, token: str) -> UserChart:
+        """The chart as a signed-in user may see it. Raises NotAllowed for an EHR without a launch file."""
+        door = entered(self.doors, iss)
+        return connect_as(door.iss, token, door.quirks, self._user_http)
 
     @property
     def ehr_settings(self) -> EhrSettings:

@@ -29,10 +29,13 @@ from fhir_billing.domain.errors import (
     SignInNeeded,
     TheirContract,
 )
+from fhir_billing.doors import ancestors
 from smart_app import gallery, sign_in
 from smart_app.clinician import visit
 from smart_app.desk import books, claim, find, live, patients, quarantine, remittances, sent, today, visits, worklists
 from smart_app.face import HERE, Face, FaceSettings
+from smart_app.launch import frames, pages
+from smart_app.launch.session import SessionOver
 
 PAGES: Final = (today, worklists, claim, remittances, quarantine, sent, patients, books, visits, find, live, visit)
 _STATUS: Final = ((NotAllowed, 403), (NotThere, 404), (NotAMove, 409), (TheirContract, 422), (NotNow, 503))
@@ -58,6 +61,7 @@ def create_app(views: Views, acts: Acts, settings: FaceSettings) -> FastAPI:
     app.state.face = face
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(sign_in.routes(face))
+    app.include_router(pages.routes(face))
     for page in PAGES:
         app.include_router(page.routes(face))
     if settings.demo:
@@ -71,12 +75,15 @@ def create_app(views: Views, acts: Acts, settings: FaceSettings) -> FastAPI:
         same_site="lax",
         https_only=settings.secure,
     )
-    app.add_middleware(Guarded, frame_ancestors=settings.frame_ancestors)
+    doors = settings.launching.doors.values() if settings.launching else ()
+    app.add_middleware(Guarded, frame_ancestors=settings.frame_ancestors, launched_by=ancestors(doors))
     return app
 
 
 def _errors(app: FastAPI, face: Face) -> None:
     def page(request: Request, status: int, say: str, fix: str) -> Response:
+        if pages.is_launched(request.url.path):
+            return pages.stopped(request, status, say, fix)
         return face.render(
             request,
             "error.html",
@@ -93,6 +100,8 @@ def _errors(app: FastAPI, face: Face) -> None:
         if isinstance(error, SignInNeeded):
             wanted = request.url.path if request.method == "GET" else "/"
             return RedirectResponse(f"/sign-in?next={wanted}", status_code=303)
+        if isinstance(error, SessionOver):
+            return pages.expired(request, error)
         if not isinstance(error, BillingError):
             request.scope.setdefault("session", {})  # the handler of last resort stands outside the session
             return page(request, 500, "This page could not be made.", "try again")
@@ -114,18 +123,11 @@ def _errors(app: FastAPI, face: Face) -> None:
 class Guarded:
     """Headers that every answer carries."""
 
-    def __init__(self, app: ASGIApp, frame_ancestors: str) -> None:
+    def __init__(self, app: ASGIApp, frame_ancestors: str, launched_by: str) -> None:
         self._app = app
-        policy = (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
-            f"form-action 'self'; base-uri 'none'; frame-ancestors {frame_ancestors}"
-        )
-        self._always = [
-            (b"content-security-policy", policy.encode()),
-            (b"x-content-type-options", b"nosniff"),
-            (b"referrer-policy", b"no-referrer"),
-            (b"cross-origin-opener-policy", b"same-origin"),
-        ]
+        self._desk = _headers(frame_ancestors, opener=b"same-origin")
+        # Some EHRs open us in a window of theirs and talk to it: that link is not ours to cut.
+        self._launched = _headers(launched_by, opener=b"unsafe-none")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass through, with headers."""
@@ -133,15 +135,34 @@ class Guarded:
             await self._app(scope, receive, send)
             return
         still = scope["path"].startswith("/static/")
+        launched = pages.is_launched(scope["path"])
+        always = self._launched if launched else self._desk
+        shared = frames.shared(scope, still=still, launched=launched)
         keep = b"public, max-age=86400" if still else b"no-store"
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [(k, v) for k, v in message["headers"] if k.lower() != b"cache-control"]
-                message["headers"] = [*headers, *self._always, (b"cache-control", keep)]
+                message["headers"] = [*headers, *always, *shared, (b"cache-control", keep)]
             await send(message)
 
         if not is_clean(scope):
             await Response("This address leads nowhere.", status_code=400)(scope, receive, sending)
             return
+        if launched and frames.asks_first(scope):
+            await Response(status_code=204)(scope, receive, sending)
+            return
         await self._app(scope, receive, sending)
+
+
+def _headers(frame_ancestors: str, *, opener: bytes) -> list[tuple[bytes, bytes]]:
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+        f"form-action 'self'; base-uri 'none'; frame-ancestors {frame_ancestors}"
+    )
+    return [
+        (b"content-security-policy", policy.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"cross-origin-opener-policy", opener),
+    ]

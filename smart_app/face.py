@@ -24,6 +24,7 @@ from fhir_billing.domain.lifecycle import State
 from smart_app import look, words
 
 if TYPE_CHECKING:
+    from fhir_billing.mapping.site import Site
     from smart_app.launch.session import Launching
 
 HERE = Path(__file__).parent
@@ -56,6 +57,8 @@ class FaceSettings:
     now: Callable[[], datetime] = _utc_now
     launching: Launching | None = None
     """The EHRs that open our pages, when there are any."""
+    site: Site | None = None
+    """By which a visit that is still open is drafted for its clinician."""
 
 
 class Face:
@@ -88,6 +91,22 @@ class Face:
             day=lambda when: words.day(when, today),
             clock=lambda when: words.clock(when, self.settings.zone, today),
             deadline=lambda due, start=None: words.deadline(due, today, start),
+            **facts,
+        )
+        return HTMLResponse(text, status_code=status)
+
+    def framed(self, request: Request, template: str, *, status: int = 200, **facts: Any) -> HTMLResponse:
+        """A page of a launched chart: it knows nothing of the desk's session, and sets none of its cookies."""
+        today = self.today()
+        theme = request.cookies.get("theme", "")
+        text = self._templates.get_template(template).render(
+            request=request,
+            path=request.url.path,
+            today=today,
+            theme=theme if theme in THEMES else "",
+            settings=self.settings,
+            day=lambda when: words.day(when, today),
+            clock=lambda when: words.clock(when, self.settings.zone, today),
             **facts,
         )
         return HTMLResponse(text, status_code=status)

@@ -22,6 +22,7 @@ from fhir_billing.wiring import Wiring
 from smart_app.app import create_app
 from smart_app.desk.acts import acts_for, unwritable
 from smart_app.face import FaceSettings
+from smart_app.launch.session import Launching
 
 KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 BEFORE = 1000
@@ -43,8 +44,22 @@ def mount(app: FastAPI, wiring: Wiring, wake: Callable[[], None]) -> None:
         frame_ancestors=chosen.frame_ancestors,
         zone=wiring.site.days.zone or UTC,
         now=wiring.clock.now,
+        launching=_launching(wiring),
     )
     app.mount("/", create_app(wiring.views, Desk(wiring, wake), settings))
+
+
+def _launching(wiring: Wiring) -> Launching | None:
+    """What launches need, where an EHR has a launch file. Raises SecretMissing, DoorInvalid: then nothing starts."""
+    if not wiring.doors:
+        return None
+    return Launching(
+        doors=wiring.doors,
+        vault=wiring.vault,
+        smart=wiring.smart,
+        chart_as=wiring.chart_as,
+        public_url=wiring.settings.public_url.rstrip("/"),
+    )
 
 
 class Desk:

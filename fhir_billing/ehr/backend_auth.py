@@ -84,21 +84,7 @@ class BackendToken:
         self.granted = frozenset(str(said.get("scope", self._credentials.scopes)).split())
 
     def _assertion(self) -> str:
-        try:
-            pem = self._credentials.key.read_bytes()
-            key = serialization.load_pem_private_key(pem, password=None)
-        except (OSError, ValueError) as error:
-            raise SecretMissing(
-                f"the private key for the EHR cannot be read ({type(error).__name__})",
-                fix="set FHIR_BILLING_EHR_KEY to a PEM file",
-            ) from None
-        alg = _algorithm(key)
-        if not alg:
-            raise SecretMissing(
-                "the private key for the EHR is neither RSA nor P-384",
-                fix="make one with fhir_billing.ehr.backend_auth.make_key(path)",
-            )
-        jwk = RSAKey.import_key(pem) if alg == "RS384" else ECKey.import_key(pem)
+        jwk, alg = signing_key(self._credentials.key)
         header = {"alg": alg, "kid": self._credentials.key_id or jwk.thumbprint()}
         signed = private_key_jwt_sign(
             jwk,
@@ -109,6 +95,25 @@ class BackendToken:
             expires_in=240,
         )
         return signed.decode() if isinstance(signed, bytes) else str(signed)
+
+
+def signing_key(path: Path) -> tuple[RSAKey | ECKey, str]:
+    """Our private key for an EHR, and the algorithm that it signs with. Raises SecretMissing."""
+    try:
+        pem = path.read_bytes()
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (OSError, ValueError) as error:
+        raise SecretMissing(
+            f"the private key for the EHR cannot be read ({type(error).__name__})",
+            fix="set FHIR_BILLING_EHR_KEY, or `key` of the launch file, to a PEM file",
+        ) from None
+    alg = _algorithm(key)
+    if not alg:
+        raise SecretMissing(
+            "the private key for the EHR is neither RSA nor P-384",
+            fix="make one with fhir_billing.ehr.backend_auth.make_key(path)",
+        )
+    return (RSAKey.import_key(pem) if alg == "RS384" else ECKey.import_key(pem)), alg
 
 
 def _json(answer: httpx2.Response) -> dict[str, Any]:

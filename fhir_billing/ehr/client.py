@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
@@ -22,7 +22,6 @@ from fhir_billing.domain.errors import (
     RateLimited,
     ScopeMissing,
 )
-from fhir_billing.ehr.backend_auth import BackendToken
 from fhir_billing.fhir.text import dumps, loads
 
 Resource = dict[str, Any]
@@ -39,10 +38,19 @@ class Unsupported(EhrBrokeContract):
     """The EHR does not take this request as it is: a parameter, a type or a resource that it does not know."""
 
 
+class Bearer(Protocol):
+    """A token as requests carry it: the service's own, or a user's."""
+
+    granted: frozenset[str]
+
+    def value(self) -> str: ...
+    def forget(self) -> None: ...
+
+
 class FhirClient:
     """One EHR's FHIR API. Threads may share it."""
 
-    def __init__(self, base: str, http: httpx2.Client, token: BackendToken | None = None) -> None:
+    def __init__(self, base: str, http: httpx2.Client, token: Bearer | None = None) -> None:
         self.base = base.rstrip("/")
         self._http, self._token = http, token
 

@@ -67,6 +67,38 @@ class Ehr:
         return write.write(self.client, resources)
 
 
+class UserToken:
+    """A token that somebody else renews: it is carried as it is."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self.granted: frozenset[str] = frozenset()
+
+    def value(self) -> str:
+        """The token."""
+        return self._token
+
+    def forget(self) -> None:
+        """Nothing: whoever holds the session fetches another."""
+
+
+class UserEhr(Ehr):
+    """One EHR as one signed-in user may see it."""
+
+    def read(self, reference: str) -> Resource:
+        """One resource, in plain R4."""
+        return self.quirk(self.client.read(reference))
+
+    def search(self, kind: str, params: Mapping[str, str]) -> list[Resource]:
+        """Every match, in plain R4."""
+        return [self.quirk(resource) for resource in self.client.search(kind, params)]
+
+
+def connect_as(url: str, token: str, quirk: str, http: httpx2.Client) -> UserEhr:
+    """The chart with a user's own rights. The token goes to this EHR's host and to no other."""
+    return UserEhr(FhirClient(url, http, UserToken(token)), quirks.named(quirk))
+
+
 def connect(settings: EhrSettings) -> tuple[Ehr, Ehr]:
     """A reader and a writer of one EHR; nothing is asked before it is needed."""
     http = httpx2.Client(timeout=TIMEOUT)

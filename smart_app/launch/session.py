@@ -94,7 +94,7 @@ class Launching:
     doors: Mapping[str, Door]
     vault: Vault
     smart: Smart
-    chart_as: Callable[[Door, str], UserChart]
+    chart_as: Callable[[str, str], UserChart]
     public_url: str
 
 
@@ -264,7 +264,7 @@ def chart_of(request: Request, here: Launched) -> ChartInView:
     door, now = launching.doors[here.door], _now(request)
     if kept.granted.ends - AHEAD_SECONDS < now:
         kept = request.state.kept = renew(launching, door, kept, now)
-    return ChartInView(launching.chart_as(door, kept.granted.access), request, here)
+    return ChartInView(launching.chart_as(here.iss, kept.granted.access), request, here)
 
 
 def renew(launching: Launching, door: Door, kept: Kept, now: float) -> Kept:
