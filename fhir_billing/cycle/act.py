@@ -292,6 +292,11 @@ def _note(turn: Turn, said: Said) -> str:
     return f"noted on {claim.number}"
 
 
+def _card_feedback(turn: Turn, said: Said) -> str:
+    """`card`, `outcome`: what became of a CDS card. Kept and read by people; a bill changes when the chart does."""
+    return f"card {str(said.get('card', ''))[:36]} {str(said.get('outcome', ''))[:20]}"
+
+
 ACTS: dict[str, Callable[[Turn, Said], str]] = {
     "release": _release,
     "hold": _hold,
@@ -304,4 +309,5 @@ ACTS: dict[str, Callable[[Turn, Said], str]] = {
     "answer": _answer,
     "other-coverage": _other_coverage,
     "note": _note,
+    "card-feedback": _card_feedback,
 }

@@ -6,7 +6,7 @@ Spec: REF*G1 on the claim or the line; CARC 197.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.examples import a_claim, a_line
@@ -16,18 +16,23 @@ from fhir_billing.domain.finding import Context, Finding, Owner, blocking, block
 @edit("prior-auth-missing", fix_by=Owner.BILLER)
 def prior_auth_missing(claim: Claim, context: Context) -> Iterator[Finding]:
     """A procedure on the payer's list carries an authorization number."""
-    listed = context.settings.get("procedures")
-    asked = tuple(str(code) for code in listed) if isinstance(listed, list | tuple) else ()
     if claim.authorization:
         return
     for line in claim.lines:
-        if not line.authorization and any(_on_list(line.procedure, code) for code in asked):
+        if not line.authorization and wanted(line.procedure, context.settings):
             yield blocking(
                 f"{context.payer.name or 'The payer'} wants to be asked before {line.procedure} (line {line.number}).",
                 at="Claim.insurance[0].preAuthRef",
                 fix="Enter the authorization number, or ask for one after the fact.",
                 resource=line.ref,
             )
+
+
+def wanted(procedure: str, settings: Mapping[str, object]) -> bool:
+    """Whether the payer wants to be asked before this procedure; an order is looked at with the same list."""
+    listed = settings.get("procedures")
+    asked = tuple(str(code) for code in listed) if isinstance(listed, list | tuple) else ()
+    return any(_on_list(procedure, code) for code in asked)
 
 
 def _on_list(procedure: str, code: str) -> bool:

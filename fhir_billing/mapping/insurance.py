@@ -27,7 +27,7 @@ def coverages_on(
 ) -> list[dict[str, Any]]:
     """The insurances to bill, the first to be asked first; empty when the patient pays alone."""
     mine = sorted(chart.coverages(patient), key=lambda c: str(c["id"]))
-    active = [c for c in mine if not _is_self_pay(chart, c) and _is_active(c, day, site, found)]
+    active = [c for c in mine if not is_self_pay(chart, c) and _is_active(c, day, site, found)]
     for unread in chart.unread(patient):
         _unreadable(f"{unread.at} {unread.say}", unread.at, unread.name, found)
     for unread in chart.unread_coverages:
@@ -101,7 +101,8 @@ def _start(coverage: Resource, site: Site) -> date:
     return (_first_day(start, site) if start else None) or date.min
 
 
-def _is_self_pay(chart: Chart, coverage: Resource) -> bool:
+def is_self_pay(chart: Chart, coverage: Resource) -> bool:
+    """Whether a person pays alone: the coverage says so, or names no payer but people."""
     if any(c.get("code") in _SELF_PAY for c in (coverage.get("type") or {}).get("coding") or ()):
         return True
     payors = coverage.get("payor") or ()

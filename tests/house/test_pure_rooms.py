@@ -19,6 +19,7 @@ MAY: dict[str, set[str]] = {
     "mapping": {"domain", "fhir"},
     "simulator": {"domain", "x12"},
     "cycle": {"domain", "mapping", "edits", "x12", "fhir"},
+    "cds": {"domain", "mapping", "edits", "questions", "fhir", "cycle"},
 }
 
 
