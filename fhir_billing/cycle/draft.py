@@ -6,19 +6,21 @@ Pure: resources and a site in, claims with findings out. A claim without a block
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from fhir_billing.domain.claim import Claim
-from fhir_billing.domain.finding import Context, Finding, worst_first
+from fhir_billing.domain.finding import Context, Finding, Owner, worst_first
 from fhir_billing.domain.money import Money
+from fhir_billing.domain.question import CANT_SAY, Answer
 from fhir_billing.edits import scrub, settled
 from fhir_billing.fhir.claim import read_claim
 from fhir_billing.mapping.chart import Chart, Resource, gathered
 from fhir_billing.mapping.site import Site
 from fhir_billing.mapping.template import Origin
 from fhir_billing.mapping.visit import VisitDraft, draft_visit
+from fhir_billing.questions import decides, kinds, laid
 from fhir_billing.x12.missing import missing
 
 _SAME = {
@@ -94,13 +96,43 @@ class DraftedVisit:
 
 
 def draft_and_scrub(
-    resources: Iterable[Any], site: Site, *, encounter: str, earlier: Sequence[Claim] = (), today: date | None = None
+    resources: Iterable[Any],
+    site: Site,
+    *,
+    encounter: str,
+    earlier: Sequence[Claim] = (),
+    answers: Sequence[Answer] = (),
+    today: date | None = None,
 ) -> DraftedVisit | None:
-    """Draft one visit from its resources; None when it is not there, or not finished."""
-    chart = gathered(resources)
+    """Draft one visit from its resources, with what clinicians said of it; None when it is not there, or not finished."""
+    mine = [answer for answer in answers if answer.encounter == encounter]
+    chart = gathered(laid(resources, mine, site) if mine else resources)
     wanted = encounter.rpartition("/")[2]
     found = next((e for e in chart.finished() if e["id"] == wanted), None)
-    return drafted(chart, found, site, earlier=earlier, today=today) if found is not None else None
+    if found is None:
+        return None
+    made = drafted(chart, found, site, earlier=earlier, today=today)
+    return _readdressed(made, mine) if mine else made
+
+
+def _readdressed(made: DraftedVisit, answers: Sequence[Answer]) -> DraftedVisit:
+    """What a clinician cannot say, or said in words only, goes to a coder."""
+    words = [answer for answer in answers if answer.choice and not decides(answer)]
+    if not words:
+        return made
+    claims = tuple(replace(c, findings=tuple(_to_coder(f, words) for f in c.findings)) for c in made.claims)
+    return replace(made, claims=claims, findings=tuple(_to_coder(f, words) for f in made.findings))
+
+
+def _to_coder(finding: Finding, words: Sequence[Answer]) -> Finding:
+    for answer in words:
+        kind = kinds().get(answer.kind)
+        about = answer.about == finding.resource or answer.about.startswith("Encounter/")
+        if kind is not None and finding.key in kind.settles and about and finding.is_blocking:
+            said = answer.text or answer.label or answer.choice
+            told = "The clinician can't say." if answer.choice == CANT_SAY else f"The clinician says: {said}"
+            return replace(finding, say=f"{finding.say} {told}", fix_by=Owner.CODER)
+    return finding
 
 
 def drafted(

@@ -11,6 +11,7 @@ from typing import Any
 
 from fhir_billing.domain.errors import BillingError, Contended, NotThere, ScopeMissing
 from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
+from fhir_billing.fhir.answered import ANSWER
 from fhir_billing.fhir.ours import CLAIM_NUMBER, where
 
 NOT_TAKEN = (ScopeMissing, NotThere, Unsupported)
@@ -104,10 +105,11 @@ def _resolved(value: Any, placed: Mapping[str, str]) -> Any:
     if not isinstance(value, dict):
         return value
     literal = str(value.get("reference", ""))
-    kind, ours, number = literal.partition(f"?identifier={CLAIM_NUMBER}|")
-    if not ours:
-        return {key: _resolved(child, placed) for key, child in value.items()}
     if literal in placed:
         return {**value, "reference": placed[literal]}
-    others = {key: child for key, child in value.items() if key != "reference"}
-    return {**others, "type": kind, "identifier": {"system": CLAIM_NUMBER, "value": number}}
+    for system in (CLAIM_NUMBER, ANSWER):
+        kind, ours, number = literal.partition(f"?identifier={system}|")
+        if ours:
+            others = {key: child for key, child in value.items() if key != "reference"}
+            return {**others, "type": kind, "identifier": {"system": system, "value": number}}
+    return {key: _resolved(child, placed) for key, child in value.items()}
