@@ -99,7 +99,7 @@ def connect_as(url: str, token: str, quirk: str, http: httpx2.Client) -> UserEhr
     return UserEhr(FhirClient(url, http, UserToken(token)), quirks.named(quirk))
 
 
-def connect(settings: EhrSettings) -> tuple[Ehr, Ehr]:
+def connect(settings: EhrSettings) -> tuple[UserEhr, UserEhr]:
     """A reader and a writer of one EHR; nothing is asked before it is needed."""
     http = httpx2.Client(timeout=TIMEOUT)
     token = None
@@ -108,7 +108,7 @@ def connect(settings: EhrSettings) -> tuple[Ehr, Ehr]:
             client_id=settings.client_id, key=settings.key, key_id=settings.key_id, scopes=settings.scopes
         )
         token = BackendToken(credentials, settings.token_url or token_endpoint(settings.url, http), http)
-    ehr = Ehr(FhirClient(settings.url, http, token), quirks.named(settings.quirks))
+    ehr = UserEhr(FhirClient(settings.url, http, token), quirks.named(settings.quirks))
     return ehr, ehr
 
 
