@@ -9,13 +9,15 @@ from functools import cached_property
 import httpx2
 
 from fhir_billing import mapping_files, payers
+from fhir_billing.code_tables import CodeDesk
 from fhir_billing.cycle.ports import Channel, Clock, EhrReader, EhrWriter, Vault
 from fhir_billing.doors import Door, UserChart, entered, read_doors
-from fhir_billing.ehr.connect import TIMEOUT, EhrSettings, connect, connect_as
+from fhir_billing.ehr.connect import TIMEOUT, EhrSettings, UserEhr, connect, connect_as
 from fhir_billing.ehr.smart import SmartClient
 from fhir_billing.mapping.site import Site
 from fhir_billing.payers import ChannelSettings
 from fhir_billing.settings import Settings
+from fhir_billing.store.habits import SqlHabits
 from fhir_billing.store.store import SqlStore, open_store
 from fhir_billing.store.vault_redis import RedisVault
 from fhir_billing.store.vault_sql import SqlVault
@@ -51,6 +53,11 @@ class Wiring:
     def views(self) -> SqlViews:
         """What the screens read."""
         return SqlViews(self.store, self.site)
+
+    @cached_property
+    def codes(self) -> CodeDesk:
+        """Where codes are looked for."""
+        return CodeDesk(self.site, SqlHabits(self.store))
 
     @cached_property
     def channels(self) -> dict[str, Channel]:
@@ -92,6 +99,12 @@ class Wiring:
         """The chart as a signed-in user may see it. Raises NotAllowed for an EHR without a launch file."""
         door = entered(self.doors, iss)
         return connect_as(door.iss, token, door.quirks, self._user_http)
+
+    @property
+    def own_chart(self) -> UserChart | None:
+        """The chart as the billing service itself may read it, resource by resource; None when no EHR is set up."""
+        reader = self.ehr[0] if self.ehr else None
+        return reader if isinstance(reader, UserEhr) else None
 
     @property
     def ehr_settings(self) -> EhrSettings:

@@ -18,6 +18,7 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from starlette.datastructures import FormData
 
+from fhir_billing.code_tables import CodeDesk
 from fhir_billing.cycle.views import Acts, Views
 from fhir_billing.domain.errors import NotAllowed, SignInNeeded
 from fhir_billing.domain.lifecycle import State
@@ -55,6 +56,8 @@ class FaceSettings:
     frame_ancestors: str = "'self'"
     zone: tzinfo = UTC
     now: Callable[[], datetime] = _utc_now
+    codes: CodeDesk | None = None
+    """Where codes are looked for."""
     launching: Launching | None = None
     """The EHRs that open our pages, when there are any."""
     site: Site | None = None

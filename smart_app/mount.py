@@ -44,6 +44,7 @@ def mount(app: FastAPI, wiring: Wiring, wake: Callable[[], None]) -> None:
         frame_ancestors=chosen.frame_ancestors,
         zone=wiring.site.days.zone or UTC,
         now=wiring.clock.now,
+        codes=wiring.codes,
         launching=_launching(wiring),
     )
     app.mount("/", create_app(wiring.views, Desk(wiring, wake), settings))

@@ -278,3 +278,23 @@ class Vault(Protocol):
     def drop(self, key: str) -> None:
         """Forget it; harmless when it is not there."""
         ...
+
+
+class Habits(Protocol):
+    """What a clinician keeps at hand and has used before. It decides nothing: it only orders what a search finds."""
+
+    def favourites(self, who: str, table: str) -> list[str]:
+        """Codes that somebody keeps at hand, of one table (`diagnosis` or `charge`)."""
+        ...
+
+    def keep(self, who: str, code: str, table: str) -> None:
+        """Keep a code at hand; twice is harmless."""
+        ...
+
+    def let_go(self, who: str, code: str) -> None:
+        """Keep it no longer; harmless when it was not kept."""
+        ...
+
+    def used(self, *names: str) -> dict[str, int]:
+        """Code → how often whoever goes by one of these names has answered with it."""
+        ...

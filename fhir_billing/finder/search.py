@@ -78,8 +78,9 @@ def search(
     typed = plain_code(question[:40])
     by_code = table.beginning(typed, most) if typed and _like_code(table, typed) else []
     needs = _needs(table, asked(question), said or {})
+    reached: dict[int, int] = {}
     if by_code:
-        needs, reached = (), {}
+        needs = ()
     else:
         needs, reached = _reached(table, needs, known)
         if not question.strip():
@@ -143,10 +144,9 @@ def _needs(table: Table, question: tuple[str, ...], said: Synonyms) -> tuple[_Ne
     found: list[_Need] = []
     at = 0
     while at < len(question):
-        for size in range(min(longest, len(question) - at), 0, -1):
-            phrase = question[at : at + size]
-            if size == 1 or phrase in said:
-                break
+        sizes = range(min(longest, len(question) - at), 1, -1)
+        size = next((size for size in sizes if question[at : at + size] in said), 1)
+        phrase = question[at : at + size]
         found.append(_need(table, phrase, said.get(phrase, ())))
         at += len(phrase)
     return tuple(found)

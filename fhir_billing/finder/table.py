@@ -208,6 +208,7 @@ def unpack(packed: bytes) -> Table:
         raise ValueError("these bytes are no code table") from error
     if not isinstance(said, dict) or said.get("shape") != SHAPE:
         raise ValueError("this code table has another shape; set-up makes it again")
+    numbers = {name: _array(said[name]) for name in _ARRAYS}
     return Table(
         system=said["system"],
         edition=said["edition"],
@@ -218,7 +219,10 @@ def unpack(packed: bytes) -> Table:
         codes=said["codes"].split("\n"),
         titles=said["titles"].split("\n"),
         vocabulary=said["vocabulary"].split("\n"),
-        **{name: _array(said[name]) for name in _ARRAYS},
+        parents=numbers["parents"],
+        by_code=numbers["by_code"],
+        starts=numbers["starts"],
+        postings=numbers["postings"],
     )
 
 
