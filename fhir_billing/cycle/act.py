@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from fhir_billing.cycle import ask
 from fhir_billing.cycle.records import ClaimRecord, Outcome
 from fhir_billing.cycle.scrub import rescrub
 from fhir_billing.cycle.turn import Result, Turn, facts
@@ -201,7 +202,9 @@ def _appeal(turn: Turn, said: Said) -> str:
 
 
 def _answer(turn: Turn, said: Said) -> str:
-    """`claim`, `reason`: what the payer asked for has been sent."""
+    """`claim`, `reason`: what the payer asked for has been sent; with `answer` instead, a clinician has answered."""
+    if "answer" in said:
+        return ask.answered(turn, said)
     claim, reason = _claim(turn, said), _reason(said)
     turn.tell(claim.number, "person", f"Answered the payer: {reason}")
     turn.move(claim, Event.ANSWER, f"Answered by {turn.who}")
@@ -307,6 +310,7 @@ ACTS: dict[str, Callable[[Turn, Said], str]] = {
     "give-up": _give_up,
     "appeal": _appeal,
     "answer": _answer,
+    "ask": ask.asked,
     "other-coverage": _other_coverage,
     "note": _note,
     "card-feedback": _card_feedback,

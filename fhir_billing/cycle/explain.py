@@ -5,12 +5,14 @@ The visit's message is drafted again with its trace. When the mapping has change
 
 from __future__ import annotations
 
+from fhir_billing.cycle.asked_text import load_answer
 from fhir_billing.cycle.draft import drafted
 from fhir_billing.cycle.ports import Book
 from fhir_billing.cycle.records import ClaimRecord
 from fhir_billing.fhir.text import loads
 from fhir_billing.mapping.chart import gathered
 from fhir_billing.mapping.site import Site
+from fhir_billing.questions import laid
 
 
 def elements(book: Book, site: Site, claim: ClaimRecord) -> list[dict[str, str]]:
@@ -19,7 +21,8 @@ def elements(book: Book, site: Site, claim: ClaimRecord) -> list[dict[str, str]]
     message = book.message(visit.message) if visit else None
     if message is None:
         return []
-    chart = gathered(loads(message.body)["resources"])
+    said = [answer for record in book.asked(encounter=claim.encounter) if (answer := load_answer(record.answer))]
+    chart = gathered(laid(loads(message.body)["resources"], said, site))
     wanted = claim.encounter.rpartition("/")[2]
     encounter = next((e for e in chart.finished() if e["id"] == wanted), None)
     if encounter is None:

@@ -10,13 +10,15 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
+from fhir_billing.cycle.asked_text import load_answer
 from fhir_billing.cycle.draft import DraftedClaim, DraftedVisit, draft_and_scrub
-from fhir_billing.cycle.records import ClaimRecord, Outcome, VisitRecord
+from fhir_billing.cycle.records import ClaimRecord, Kind, Message, Outcome, VisitRecord
 from fhir_billing.cycle.turn import Result, Turn, as_rows
 from fhir_billing.domain import posting
 from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.errors import MalformedResource
 from fhir_billing.domain.lifecycle import Event, State
+from fhir_billing.domain.question import Answer
 from fhir_billing.fhir.claim import read_claim
 from fhir_billing.fhir.text import dumps, loads
 
@@ -26,16 +28,41 @@ STILL_OURS = frozenset({State.DRAFTED, State.HELD, State.READY, State.REJECTED})
 
 def visited(turn: Turn) -> Result:
     """Draft, scrub and account for the visit in the message."""
-    body = loads(turn.message.body)
+    return _accounted(turn, turn.message)
+
+
+def redraft(turn: Turn, encounter: str) -> None:
+    """Draft a visit anew from what was last read of it, because a clinician answered; one that was never read waits."""
+    known = turn.book.visit(encounter)
+    message = turn.book.message(known.message) if known else None
+    if message is not None and message.kind is Kind.VISIT:
+        _accounted(turn, message)
+
+
+def answers_on(turn: Turn, encounter: str) -> list[Answer]:
+    """What clinicians have said of this visit; one taken back is among them, for the chart may hold it still."""
+    found = [load_answer(record.answer) for record in turn.book.asked(encounter=encounter)]
+    return [answer for answer in found if answer is not None]
+
+
+def _accounted(turn: Turn, source: Message) -> Result:
+    body = loads(source.body)
     if not isinstance(body, dict) or not isinstance(body.get("resources"), list):
         raise MalformedResource("this visit holds no resources", fix="read it from the EHR again")
     encounter = str(body.get("encounter", ""))
     earlier = _earlier(turn, body["resources"], encounter)
-    drafted = draft_and_scrub(body["resources"], turn.site, encounter=encounter, earlier=earlier, today=turn.today)
+    drafted = draft_and_scrub(
+        body["resources"],
+        turn.site,
+        encounter=encounter,
+        earlier=earlier,
+        answers=answers_on(turn, encounter),
+        today=turn.today,
+    )
     if drafted is None:
         return _gone(turn, encounter)
     known = turn.book.visit(encounter)
-    visit = _record(turn, drafted, known, str(body.get("found_by", "")))
+    visit = _record(source, drafted, known, str(body.get("found_by", "")))
     if drafted.outcome == "self-pay":
         _ask_the_patient(turn, visit, known)
     changed_late = _claims(turn, drafted)
@@ -54,7 +81,7 @@ def _earlier(turn: Turn, resources: list[dict[str, Any]], encounter: str) -> tup
     )
 
 
-def _record(turn: Turn, drafted: DraftedVisit, known: VisitRecord | None, found_by: str) -> VisitRecord:
+def _record(source: Message, drafted: DraftedVisit, known: VisitRecord | None, found_by: str) -> VisitRecord:
     return VisitRecord(
         encounter=drafted.encounter,
         number=drafted.number,
@@ -67,8 +94,8 @@ def _record(turn: Turn, drafted: DraftedVisit, known: VisitRecord | None, found_
         what=drafted.what,
         practitioner=drafted.practitioner,
         charge=drafted.charge,
-        digest=hashlib.sha256(turn.message.body).hexdigest(),
-        message=turn.message.id,
+        digest=hashlib.sha256(source.body).hexdigest(),
+        message=source.id,
         findings=as_rows(drafted.findings),
     )
 
@@ -99,7 +126,8 @@ def _claims(turn: Turn, drafted: DraftedVisit) -> bool:
             _new(turn, drafted, claim)
             continue
         claim.resource["created"] = loads(before.resource).get("created")  # a fact of the first build
-        if dumps(claim.resource) != before.resource:
+        said_anew = turn.message.kind is Kind.ACT and as_rows(claim.findings) != tuple(before.findings)
+        if said_anew or dumps(claim.resource) != before.resource:
             late = not _again(turn, before, drafted, claim) or late
     for number, before in known.items():
         if before.state in STILL_OURS and number.startswith(drafted.number) and not before.replaces:
@@ -149,12 +177,16 @@ def _again(turn: Turn, before: ClaimRecord, drafted: DraftedVisit, claim: Drafte
             before.number, "finding", "The chart changed after this claim left; nothing is changed here", who="EHR"
         )
         return False
-    turn.tell(before.number, "file", "The chart changed; read again", who="EHR")
+    because = "Drafted anew from the chart"
+    if turn.message.kind is Kind.ACT:
+        because = "Drafted anew with what the clinician said"
+    else:
+        turn.tell(before.number, "file", "The chart changed; read again", who="EHR")
     fields = _fields(turn, drafted, claim)
     if before.state is State.DRAFTED:
         record = turn.save(replace(before, **fields))
     else:
-        record = turn.move(before, Event.CORRECT, "Drafted anew from the chart", **fields)
+        record = turn.move(before, Event.CORRECT, because, **fields)
     _scrubbed(turn, record, claim)
     return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,6 +87,10 @@ class EhrWriter(Protocol):
 
     def write(self, resources: Sequence[Mapping[str, Any]]) -> str:
         """Make the chart hold these; what is there already is not written. Returns a receipt. Raises EhrUnavailable."""
+        ...
+
+    def lay(self, encounter: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> str:
+        """Read a visit now, and write what the change makes of it where it differs. `written`, or what the EHR does not take."""
         ...
 
 

@@ -5,7 +5,7 @@ A message that breaks its own rules is quarantined whole; the next one goes on.
 
 from __future__ import annotations
 
-from fhir_billing.cycle import act, chase, intake, receive, submit, write_back
+from fhir_billing.cycle import act, ask, chase, intake, receive, submit, write_back
 from fhir_billing.cycle.ports import Book, Store
 from fhir_billing.cycle.records import Kind, Message, Outcome
 from fhir_billing.cycle.turn import Result, Turn, facts
@@ -33,7 +33,7 @@ def _decide(turn: Turn) -> Result:
         case Kind.ACT:
             return act.acted(turn)
         case Kind.RECEIPT:
-            return submit.envelope_left(turn)
+            return ask.charted(turn) if "answer" in facts(turn.message) else submit.envelope_left(turn)
         case Kind.TIMER:
             return _rang(turn)
         case Kind.DOORBELL:

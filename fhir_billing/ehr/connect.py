@@ -5,7 +5,7 @@ Spec: SMART App Launch 2.2 `.well-known/smart-configuration`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 
 from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, NotThere
-from fhir_billing.ehr import quirks, subscriptions, write
+from fhir_billing.ehr import chart_write, quirks, subscriptions, write
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.ehr.gather import gather
@@ -65,6 +65,10 @@ class Ehr:
     def write(self, resources: Sequence[Mapping[str, Any]]) -> str:
         """Make the chart hold these."""
         return write.write(self.client, resources)
+
+    def lay(self, encounter: str, change: Callable[[list[Resource]], list[Resource]]) -> str:
+        """Write what a change makes of a visit, where it differs from the chart as it is now."""
+        return chart_write.lay(self.client, encounter, change)
 
 
 class UserToken:

@@ -18,6 +18,7 @@ from fhir_billing.domain.lifecycle import State
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
+from fhir_billing.worker import chart_answers
 
 _log = log("worker")
 CURSOR = "ehr-poll"
@@ -148,6 +149,8 @@ def _send(wiring: Wiring, parcel: OutboxRecord) -> str:
         if wiring.ehr is None or not wiring.settings.ehr_write_back:
             return "no EHR is set up"
         return wiring.ehr[1].write(loads(parcel.body)["resources"])
+    if parcel.kind == "answer":
+        return chart_answers.offer(wiring, parcel)
     receipt = wiring.channels[parcel.destination].send(f"{parcel.key}.x12", parcel.body)
     body = json.dumps({"envelope": parcel.key, "channel": parcel.destination, "receipt": receipt}).encode()
     wiring.store.keep(Kind.RECEIPT, parcel.key, body, at=wiring.clock.now(), channel=parcel.destination)
