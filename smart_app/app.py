@@ -31,13 +31,15 @@ from fhir_billing.domain.errors import (
 )
 from fhir_billing.doors import ancestors
 from smart_app import gallery, sign_in
-from smart_app.clinician import visit
+from smart_app.clinician import answering, asked_of_me, bills, finder, level, this_visit, visit
+from smart_app.clinician import live as clinician_live
 from smart_app.desk import books, claim, find, live, patients, quarantine, remittances, sent, today, visits, worklists
 from smart_app.face import HERE, Face, FaceSettings
 from smart_app.launch import frames, pages
 from smart_app.launch.session import SessionOver
 
 PAGES: Final = (today, worklists, claim, remittances, quarantine, sent, patients, books, visits, find, live, visit)
+LAUNCHED: Final = (this_visit, answering, asked_of_me, bills, clinician_live, finder, level)
 _STATUS: Final = ((NotAllowed, 403), (NotThere, 404), (NotAMove, 409), (TheirContract, 422), (NotNow, 503))
 _TITLES: Final = {
     400: "This cannot be read",
@@ -62,7 +64,7 @@ def create_app(views: Views, acts: Acts, settings: FaceSettings) -> FastAPI:
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.include_router(sign_in.routes(face))
     app.include_router(pages.routes(face))
-    for page in PAGES:
+    for page in (*PAGES, *LAUNCHED):
         app.include_router(page.routes(face))
     if settings.demo:
         app.include_router(gallery.routes(face))

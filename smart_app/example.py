@@ -76,6 +76,7 @@ class Example:
         self.retried: list[int] = []
         self.audited: list[tuple[str, str, str]] = []
         self.refuse = ""
+        self.rang: list[str] = []
         self._bills: dict[str, Claim] = {}
         self._rows: dict[str, ClaimRow] = {}
         self._journals: dict[str, Journal] = {}
@@ -863,6 +864,10 @@ class Example:
 
     def retry(self, message: int, who: str) -> None:
         self.retried.append(message)
+
+    def ring(self, encounter: str, who: str) -> None:
+        """Somebody rang."""
+        self.rang.append(encounter)
 
     def audit(self, who: str, what: str, about: str = "") -> None:
         self.audited.append((who, what, about))

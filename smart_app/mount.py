@@ -17,7 +17,7 @@ from fhir_billing.cycle.act_message import keep_act
 from fhir_billing.cycle.records import Kind, Message, Outcome
 from fhir_billing.cycle.work import work_one
 from fhir_billing.domain.errors import MalformedResource, NotAMove
-from fhir_billing.fhir.text import loads
+from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.wiring import Wiring
 from smart_app.app import create_app
 from smart_app.desk.acts import acts_for, unwritable
@@ -46,6 +46,7 @@ def mount(app: FastAPI, wiring: Wiring, wake: Callable[[], None]) -> None:
         now=wiring.clock.now,
         codes=wiring.codes,
         launching=_launching(wiring),
+        site=wiring.site,
     )
     app.mount("/", create_app(wiring.views, Desk(wiring, wake), settings))
 
@@ -101,6 +102,14 @@ class Desk:
         self._wiring.store.retry(message)
         self.audit(who, "tried a message again", str(message))
         self._work(message)
+
+    def ring(self, encounter: str, who: str) -> None:
+        """A doorbell like the EHR's own; whoever looks again within the minute rings no second time."""
+        now = self._wiring.clock.now()
+        bell = dumps({"encounter": encounter, "version": "", "found_by": "launch"})
+        key = f"{encounter}:launch:{now:%Y-%m-%dT%H:%M}"
+        self._wiring.store.keep(Kind.DOORBELL, key, bell, at=now, channel="launch", name="", who=who)
+        self._wake()
 
     def audit(self, who: str, what: str, about: str = "") -> None:
         """Write down who looked at what."""

@@ -574,6 +574,10 @@ class Acts(Protocol):
         """Work a quarantined message again."""
         ...
 
+    def ring(self, encounter: str, who: str) -> None:
+        """A page shows a finished visit that the book has not read: it is read now; at most once a minute."""
+        ...
+
     def audit(self, who: str, what: str, about: str = "") -> None:
         """Write down who looked at what."""
         ...

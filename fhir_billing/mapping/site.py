@@ -83,6 +83,26 @@ class Options:
     """What to write where the chart is silent: admission_type, admission_source, patient_status, present_on_admission, state."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clinicians:
+    """What this site shows to those who treat."""
+
+    see_charges: bool = False
+    """Whether amounts stand on their pages; beside a question they never do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clinicians:
+    """What clinicians of this site see, and what they are asked beyond what holds a bill anyway."""
+
+    see_charges: bool = False
+    """Whether their pages show amounts."""
+    minutes: Mapping[str, int] = field(default_factory=dict)
+    """Services that are billed by time, and the least minutes of each: their time must be in the chart."""
+    reasons: tuple[str, ...] = ()
+    """Services that need a diagnosis of their own where a visit has several; a `*` at the end stands for the rest."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Site:
     """Everything that a site decides."""
@@ -97,6 +117,7 @@ class Site:
     organizations: Mapping[str, Biller] = field(default_factory=dict)
     """Those that bill under an identity of their own, by the chart's reference or identifier."""
     options: Options
+    clinicians: Clinicians = field(default_factory=Clinicians)
     terminology: Terminology
     chargemaster: Chargemaster
     payers: Mapping[str, PayerProfile]
@@ -106,6 +127,7 @@ class Site:
     findings: Mapping[str, str] = field(default_factory=dict)
     """Severity by key, for findings of the mapping."""
     carcs: CarcTable = field(default_factory=CarcTable)
+    clinicians: Clinicians = field(default_factory=Clinicians)
     icd10_valid: frozenset[str] | None = None
     code_words: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     """`diagnosis` or `charge` → rows of what people say and what the table says for it."""
@@ -239,7 +261,7 @@ def read_biller(document: Mapping[str, Any], where: str) -> Biller:
 
 _SITE_WORDS = {
     "site", "version", "title", "about", "timezone", "sender", "test", "billing", "organizations", "charges", "edits", "findings",
-    "practitioners_without_npi", "service_facility", "extensions", "filing", "defaults", "icd10",
+    "practitioners_without_npi", "service_facility", "extensions", "filing", "defaults", "icd10", "clinicians",
 }  # fmt: skip
 _DEFAULTS = {"admission_type", "admission_source", "patient_status", "present_on_admission"}
 _FILING = {"signature_on_file": "Y", "assigned": "A", "benefits_assigned": "Y", "release": "Y"}
@@ -266,6 +288,32 @@ def read_options(document: Mapping[str, Any], where: str) -> Options:
         extensions={str(k): tuple(map(str, v)) for k, v in (document.get("extensions") or {}).items()},
         filing={**_FILING, **{str(k): str(v) for k, v in filing.items()}},
         defaults={str(k): str(v) for k, v in defaults.items()},
+    )
+
+
+def read_clinicians(document: Any, where: str) -> Clinicians:
+    """What those who treat are shown."""
+    if not isinstance(document, Mapping):
+        raise MappingInvalid(f"{where}: clinicians is no table", fix="write `clinicians: {see_charges: false}`")
+    known(document, {"see_charges"}, f"{where} clinicians")
+    shown = document.get("see_charges", False)
+    if not isinstance(shown, bool):
+        raise MappingInvalid(f"{where}: see_charges is {shown!r}", fix="write true or false")
+    return Clinicians(see_charges=shown)
+
+
+def read_clinicians(document: Mapping[str, Any], where: str) -> Clinicians:
+    """What clinicians see and are asked."""
+    known(document, {"see_charges", "minutes", "reasons"}, where)
+    see, minutes = document.get("see_charges", False), document.get("minutes") or {}
+    if not isinstance(see, bool):
+        raise MappingInvalid(f"{where}: see_charges is {see!r}", fix="write true or false")
+    if not all(isinstance(least, int) and 0 < least < 1440 for least in minutes.values()):
+        raise MappingInvalid(f"{where}: minutes are whole numbers from 1 to 1439", fix='write "99406": 3')
+    return Clinicians(
+        see_charges=see,
+        minutes={str(code): int(least) for code, least in minutes.items()},
+        reasons=tuple(map(str, document.get("reasons") or ())),
     )
 
 
@@ -315,6 +363,7 @@ def read_site(document: Mapping[str, Any], where: str, **parts: Any) -> Site:
         billing=billing,
         organizations=organizations,
         options=read_options(document, where),
+        clinicians=read_clinicians(document.get("clinicians") or {}, where),
         edits=document.get("edits") or {},
         findings={str(k): str(v["severity"]) for k, v in (document.get("findings") or {}).items()},
         **parts,

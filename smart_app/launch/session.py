@@ -198,7 +198,12 @@ def launched(request: Request, handle: str) -> Launched:
     return kept_of(request, handle).launched
 
 
-def kept_of(request: Request, handle: str) -> Kept:
+def watching(request: Request, handle: str) -> Launched:
+    """The session of a page that only listens: looking on keeps nothing alive. Raises SessionOver."""
+    return kept_of(request, handle, touch=False).launched
+
+
+def kept_of(request: Request, handle: str, *, touch: bool = True) -> Kept:
     """The session with its tokens. Raises SessionOver."""
     token = request.headers.get(HEADER) or request.cookies.get(cookie_of(handle), "")
     if not token or len(token) > 200:
@@ -216,7 +221,7 @@ def kept_of(request: Request, handle: str) -> Kept:
         drop(vault, token)
         request.app.state.face.acts.audit(name_of(kept.launched), "was signed out by the clock", kept.launched.patient)
         raise over()
-    if now - float(awake) > TOUCH_SECONDS:
+    if touch and now - float(awake) > TOUCH_SECONDS:
         vault.put(_awake(token), str(now).encode(), seconds=IDLE_SECONDS)
     request.state.kept = kept
     return kept

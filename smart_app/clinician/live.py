@@ -1,0 +1,113 @@
+"""What others do to a visit is seen where it is looked at: one quiet stream a page, that says only that there is news.
+
+The stream carries a stamp and nothing of a patient. It never keeps a session alive, ends after some minutes so that the browser
+asks again with its session, and closes when the server stops.
+Spec: HTML server-sent events (retry, comments as heartbeat).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from fhir_billing.domain.errors import NotAllowed
+from smart_app.clinician.at_hand import AtHand, clinical, visit_of
+from smart_app.face import Face, Who
+from smart_app.launch.session import Launched, watching
+
+LOOK_SECONDS: Final = 1.0
+HEARTBEAT_SECONDS: Final = 15.0
+WHOLE_SECONDS: Final = 240.0
+RETRY: Final = 3000
+MOST_STREAMS: Final = 4
+CLOSING: Final = threading.Event()
+"""Set when the server stops: streams end then, so that it need not wait for them."""
+
+_open: Counter[str] = Counter()
+
+
+def routes(face: Face) -> APIRouter:
+    """The stream of a launched page, and of a claim's page."""
+    router = APIRouter()
+
+    @router.get("/v/{handle}/live")
+    def page(request: Request, handle: str) -> Response:
+        here = watching(request, handle)
+        encounter = visit_of(request, here)
+        page = face.views.visit(encounter) if encounter else None
+        keys = (*_keys(encounter, page), here.practitioner, here.patient)
+        return _stream(face, handle, keys, lambda: _is_awake(request, handle))
+
+    @router.get("/live/claims/{number}")
+    def claim(request: Request, who: Who, number: str) -> Response:
+        session = str(request.session.get("sid", ""))
+        return _stream(face, f"desk:{session}", (number,), lambda: not face.acts.is_over(session))
+
+    return router
+
+
+def stamp(face: Face, *keys: str) -> str:
+    """Changes when anything of these changes; says nothing else."""
+    wanted = [key for key in keys if key]
+    return hashlib.sha256(clinical(face).news(*wanted).encode()).hexdigest()[:16] if wanted else ""
+
+
+def stamp_of(face: Face, found: AtHand, here: Launched) -> str:
+    """The stamp of a visit's page."""
+    return stamp(face, *_keys(found.encounter, found.page), here.practitioner, here.patient)
+
+
+def _keys(encounter: str, page: object) -> tuple[str, ...]:
+    claims = getattr(page, "claims", ())
+    return (encounter, *(claim.row.number for claim in claims))
+
+
+def _is_awake(request: Request, handle: str) -> bool:
+    try:
+        watching(request, handle)
+    except NotAllowed:
+        return False
+    return True
+
+
+def _stream(face: Face, owner: str, keys: tuple[str, ...], lasts: Callable[[], bool]) -> Response:
+    if _open[owner] >= MOST_STREAMS:
+        return Response(status_code=204)  # tells the browser not to ask again
+    return StreamingResponse(
+        _news(face, owner, keys, lasts),
+        media_type="text/event-stream",
+        headers={"x-accel-buffering": "no"},
+    )
+
+
+async def _news(face: Face, owner: str, keys: tuple[str, ...], lasts: Callable[[], bool]) -> AsyncIterator[str]:
+    """Stamps as they change, heartbeats between them."""
+    began = beat = time.monotonic()
+    last = ""
+    _open[owner] += 1
+    try:
+        yield f"retry: {RETRY}\n\n"
+        while not CLOSING.is_set() and time.monotonic() - began < WHOLE_SECONDS:
+            now = await run_in_threadpool(stamp, face, *keys)
+            if now != last:
+                last, beat = now, time.monotonic()
+                yield f"id: {now}\ndata: {now}\n\n"
+            elif time.monotonic() - beat > HEARTBEAT_SECONDS:
+                beat = time.monotonic()
+                if not await run_in_threadpool(lasts):
+                    return
+                yield ": still here\n\n"
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        _open[owner] -= 1
+        if _open[owner] <= 0:
+            del _open[owner]
