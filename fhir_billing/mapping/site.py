@@ -85,14 +85,6 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clinicians:
-    """What this site shows to those who treat."""
-
-    see_charges: bool = False
-    """Whether amounts stand on their pages; beside a question they never do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clinicians:
     """What clinicians of this site see, and what they are asked beyond what holds a bill anyway."""
 
     see_charges: bool = False
@@ -117,7 +109,6 @@ class Site:
     organizations: Mapping[str, Biller] = field(default_factory=dict)
     """Those that bill under an identity of their own, by the chart's reference or identifier."""
     options: Options
-    clinicians: Clinicians = field(default_factory=Clinicians)
     terminology: Terminology
     chargemaster: Chargemaster
     payers: Mapping[str, PayerProfile]
@@ -292,23 +283,16 @@ def read_options(document: Mapping[str, Any], where: str) -> Options:
 
 
 def read_clinicians(document: Any, where: str) -> Clinicians:
-    """What those who treat are shown."""
-    if not isinstance(document, Mapping):
-        raise MappingInvalid(f"{where}: clinicians is no table", fix="write `clinicians: {see_charges: false}`")
-    known(document, {"see_charges"}, f"{where} clinicians")
-    shown = document.get("see_charges", False)
-    if not isinstance(shown, bool):
-        raise MappingInvalid(f"{where}: see_charges is {shown!r}", fix="write true or false")
-    return Clinicians(see_charges=shown)
-
-
-def read_clinicians(document: Mapping[str, Any], where: str) -> Clinicians:
     """What clinicians see and are asked."""
+    if not isinstance(document, Mapping) or not isinstance(document.get("minutes") or {}, Mapping):
+        raise MappingInvalid(f"{where}: this is no table", fix="write `clinicians: {see_charges: false}`")
     known(document, {"see_charges", "minutes", "reasons"}, where)
     see, minutes = document.get("see_charges", False), document.get("minutes") or {}
     if not isinstance(see, bool):
         raise MappingInvalid(f"{where}: see_charges is {see!r}", fix="write true or false")
-    if not all(isinstance(least, int) and 0 < least < 1440 for least in minutes.values()):
+    if not all(
+        isinstance(least, int) and not isinstance(least, bool) and 0 < least < 1440 for least in minutes.values()
+    ):
         raise MappingInvalid(f"{where}: minutes are whole numbers from 1 to 1439", fix='write "99406": 3')
     return Clinicians(
         see_charges=see,
@@ -363,7 +347,7 @@ def read_site(document: Mapping[str, Any], where: str, **parts: Any) -> Site:
         billing=billing,
         organizations=organizations,
         options=read_options(document, where),
-        clinicians=read_clinicians(document.get("clinicians") or {}, where),
+        clinicians=read_clinicians(document.get("clinicians") or {}, f"{where} clinicians"),
         edits=document.get("edits") or {},
         findings={str(k): str(v["severity"]) for k, v in (document.get("findings") or {}).items()},
         **parts,

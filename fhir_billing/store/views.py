@@ -53,6 +53,7 @@ from fhir_billing.mapping.site import Site
 from fhir_billing.store import inbox as box
 from fhir_billing.store import view_rows as rows
 from fhir_billing.store import view_sums as sums
+from fhir_billing.store.clinician_views import ClinicianReads
 from fhir_billing.store.rows import as_record, columns
 from fhir_billing.store.store import SqlStore
 from fhir_billing.store.tables import (
@@ -75,8 +76,8 @@ MOST_ID = 2**63
 NEWEST = 500
 
 
-class SqlViews:
-    """Implements `cycle.views.Views` over the store's tables."""
+class SqlViews(ClinicianReads):
+    """Implements `cycle.views.Views` and `cycle.clinician.ClinicianViews` over the store's tables."""
 
     def __init__(self, store: SqlStore, site: Site) -> None:
         self._store, self._site = store, site
