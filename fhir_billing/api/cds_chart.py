@@ -18,7 +18,7 @@ from fhir_billing.doors import UserChart, find, same
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
 
-READ_SECONDS: Final = 2.0
+READ_SECONDS = 2.0
 """How long all reads of one call may take together."""
 READERS: Final = 16
 
@@ -45,7 +45,7 @@ def chart_for(request: Request, wiring: Wiring) -> UserChart | None:
     return wiring.own_chart
 
 
-def known(request: Request, hook: Hook, wiring: Wiring, *, seconds: float = READ_SECONDS) -> Known:
+def known(request: Request, hook: Hook, wiring: Wiring) -> Known:
     """What came with the call, and what could be read in time of the rest; a key that could not is left out."""
     missing = {
         key: place
@@ -57,7 +57,7 @@ def known(request: Request, hook: Hook, wiring: Wiring, *, seconds: float = READ
         return request.prefetched
     over = threading.Event()
     asked = {key: _readers().submit(_read, chart, place, over) for key, place in missing.items()}
-    wait(asked.values(), timeout=seconds)
+    wait(asked.values(), timeout=READ_SECONDS)
     over.set()  # what has not begun yet is not begun any more
     read = {key: mine for key, found in asked.items() if (mine := _mine(found, request, key)) is not None}
     return {**request.prefetched, **read}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fhir_billing.cds.card import Action, Card, Suggestion, marked, plain
+from fhir_billing.cds.card import Action, Card, Suggestion, marked
 from fhir_billing.cds.hook import Call, Resource
 from fhir_billing.cycle.bedside import bedside
 from fhir_billing.domain.question import CANT_SAY, SOMETHING_ELSE, Answer, Choice, Question
@@ -29,18 +29,18 @@ def missing(call: Call) -> list[Card]:
         mine, call.site, encounter=call.encounter, answers=call.answers, asked=call.asked, evidence=evidence,
         today=call.today,
     )  # fmt: skip
-    return [question_card(question, [*mine, *evidence]) for question in found.questions]
+    return [question_card(question, [*mine, *evidence], call) for question in found.questions]
 
 
 def asked(call: Call) -> list[Card]:
     """What a person of billing asked about another visit of this patient; it is answered on our page."""
-    return [question_card(question, ()) for question in call.asked if question.encounter != call.encounter]
+    return [question_card(question, (), call) for question in call.asked if question.encounter != call.encounter]
 
 
-def question_card(question: Question, resources: Sequence[Resource]) -> Card:
+def question_card(question: Question, resources: Sequence[Resource], call: Call) -> Card:
     """A question as a card. One whose answer must be typed is answered on our page."""
     choices = question.choices[:MOST_CHOICES] if not question.entry else ()
-    offered = (_suggestion(question, choice, resources) for choice in choices)
+    offered = (_suggestion(question, choice, resources, call) for choice in choices)
     return Card(
         key=f"question:{question.encounter}:{question.key}",
         summary=question.ask,
@@ -52,15 +52,21 @@ def question_card(question: Question, resources: Sequence[Resource]) -> Card:
     )
 
 
-def _suggestion(question: Question, choice: Choice, resources: Sequence[Resource]) -> Suggestion | None:
+def _suggestion(question: Question, choice: Choice, resources: Sequence[Resource], call: Call) -> Suggestion | None:
     if not resources or choice.key in {SOMETHING_ELSE, CANT_SAY}:
         return None
     answer = Answer(
         question=question.key, kind=question.kind, encounter=question.encounter, choice=choice.key, label=choice.label,
         code=choice.code, system=choice.system, about=question.about, resource=choice.resource, ask=question.ask,
+        practitioner=call.user if call.user.startswith("Practitioner") else "",
     )  # fmt: skip
-    actions = tuple(changes(resources, laid(resources, [answer]), plain(choice.label)))
+    actions = tuple(changes(resources, laid(resources, [answer], call.site), _words(choice)))
     return Suggestion(key=choice.key, label=choice.label, actions=actions) if actions else None
+
+
+def _words(choice: Choice) -> str:
+    """The answer, and where the chart says so."""
+    return f"{choice.label} ({choice.evidence})" if choice.evidence else choice.label
 
 
 def changes(before: Iterable[Resource], after: Iterable[Resource], say: str) -> list[Action]:
