@@ -35,7 +35,7 @@ SCOPES: Final = (
 WORDS: Final = frozenset(
     {
         "door", "title", "iss", "aud", "client_id", "client", "secret_env", "secret_file", "key", "key_id", "scopes",
-        "frame_ancestors", "issuer", "jwks_url", "quirks", "cds",
+        "frame_ancestors", "prompt", "issuer", "jwks_url", "quirks", "cds",
     }
 )  # fmt: skip
 CDS_WORDS: Final = frozenset({"iss", "jwks", "jwks_url", "tenant"})
@@ -80,6 +80,9 @@ class Door:
     key_id: str = ""
     scopes: str = SCOPES
     frame_ancestors: tuple[str, ...] = ()
+    prompt: str = "consent"
+    """Sent as `prompt`, empty for none: an EHR with a session of its own in this browser may else answer a second launch with
+    the first one's grant, and its patient; and OpenID Connect asks for it with offline_access."""
     issuer: str = ""
     """The id_token's issuer, where smart-configuration does not say it."""
     jwks_url: str = ""
@@ -248,6 +251,7 @@ def _door(path: Path) -> Door:
             key_id=_text(said, "key_id", path),
             scopes=_scopes(said.get("scopes"), path),
             frame_ancestors=tuple(_framed(said.get("frame_ancestors"), path)),
+            prompt=_text(said, "prompt", path) if "prompt" in said else "consent",
             issuer=_text(said, "issuer", path),
             jwks_url=checked_url(url, "jwks_url") if (url := _text(said, "jwks_url", path)) else "",
             quirks=_text(said, "quirks", path) or "plain",

@@ -59,8 +59,8 @@ class Gathered:
         return [*(self.found[key] for key in sorted(self.found)), *outcome]
 
 
-def gather(client: FhirClient, encounter: str) -> list[Resource]:
-    """All resources that a visit's bill needs, as read. Raises NotNow to try again later, ScopeMissing for what the EHR forbids."""
+def gather(client: FhirClient, encounter: str, *, forgive: frozenset[str] = frozenset()) -> list[Resource]:
+    """All resources that a visit's bill needs, as read; kinds to `forgive` may be forbidden. Raises NotNow to try again later, ScopeMissing for what the EHR forbids."""
     visit_id = encounter.rsplit("/", maxsplit=1)[-1]
     gathered = Gathered()
     gathered.add(_at_visit(client, visit_id, _search(client, "Encounter", [("_id", visit_id), *VISIT])))
@@ -71,7 +71,7 @@ def gather(client: FhirClient, encounter: str) -> list[Resource]:
     patient = _reach(client, gathered, visit.get("subject") or {})
     for kind, element in AT_VISIT.items():
         if not any(key.startswith(f"{kind}/") for key in gathered.found):
-            _of_the_visit(client, gathered, kind, element, visit_id, patient)
+            _of_the_visit(client, gathered, kind, element, visit_id, patient, forgive)
     if patient:
         _insurance(client, gathered, patient)
     _follow(client, gathered)
@@ -97,7 +97,15 @@ def _at_visit(client: FhirClient, visit_id: str, resources: Iterable[Resource]) 
             yield resource
 
 
-def _of_the_visit(client: FhirClient, gathered: Gathered, kind: str, element: str, visit_id: str, patient: str) -> None:
+def _of_the_visit(
+    client: FhirClient,
+    gathered: Gathered,
+    kind: str,
+    element: str,
+    visit_id: str,
+    patient: str,
+    forgive: frozenset[str],
+) -> None:
     """What `_revinclude` did not bring is searched by the visit, else by the patient."""
     try:
         found: list[Resource] = []
@@ -106,6 +114,8 @@ def _of_the_visit(client: FhirClient, gathered: Gathered, kind: str, element: st
         if not found and patient:
             found = _search(client, kind, [("patient", patient), PAGE])
     except ScopeMissing:
+        if kind in forgive:
+            return
         if kind == "Immunization" and any(key.startswith("ChargeItem/") for key in gathered.found):
             return  # what is charged stands in the charges already
         raise

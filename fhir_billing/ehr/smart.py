@@ -129,6 +129,7 @@ class SmartClient:
                 nonce=nonce,
                 scope=asked(door.scopes, launch),
                 **({"launch": launch} if launch else {}),
+                **({"prompt": door.prompt} if door.prompt else {}),
             )
         return Going(
             door=door.name, url=url, state=state, verifier=verifier, nonce=nonce, aud=aud, launch=launch, tried=tried
