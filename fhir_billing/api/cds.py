@@ -27,7 +27,7 @@ from fhir_billing.cds.request import Request as Asked
 from fhir_billing.cds.request import read_request
 from fhir_billing.cycle.records import Kind
 from fhir_billing.domain.errors import BillingError, MalformedResource, SignInNeeded
-from fhir_billing.domain.question import Answer, Question
+from fhir_billing.domain.question import Question
 from fhir_billing.doors import Door
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.logs import log
@@ -151,11 +151,7 @@ def _call(wiring: Wiring, hook: Hook, asked: Asked, known: Known) -> Call:
 def _open(wiring: Wiring, asked: Asked) -> list[Question]:
     """What billing asked about this patient and this user may answer, unanswered."""
     found = wiring.views.asked(patient=f"Patient/{asked.patient}")
-    return [
-        one.question
-        for one in found
-        if not (isinstance(one.answer, Answer) and one.answer.choice) and one.question.asked_of in {"", asked.user}
-    ]
+    return [one.question for one in found if one.is_open and one.question.asked_of in {"", asked.user}]
 
 
 def _audit(wiring: Wiring, hook: Hook, caller: Caller, asked: Asked, cards: Iterable[Card]) -> None:

@@ -166,7 +166,7 @@ def _proved(token: str, alg: str, keys: Iterable[Mapping[str, Any]]) -> dict[str
             continue
         public = {name: one[name] for name in ("kty", "n", "e", "crv", "x", "y") if isinstance(one.get(name), str)}
         try:
-            key = RSAKey.import_key(public) if kind == "RSA" else ECKey.import_key(public)  # type: ignore[arg-type]
+            key = RSAKey.import_key(public) if kind == "RSA" else ECKey.import_key(public)
             return dict(jwt.decode(token, key, algorithms=[alg], registry=registry).claims)
         except (JoseError, ValueError, TypeError):
             continue

@@ -8,7 +8,6 @@ import hmac
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,19 +18,29 @@ HOOK = "billing-encounter-discharge"
 PATH = f"/cds-services/{HOOK}"
 
 
-@pytest.fixture
-def server() -> Iterator[FhirServer]:
-    made = FhirServer(the_chart())
-    with serving(made) as url:
-        made.url = f"{url}/fhir"
-        yield made
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ehr, FhirServer]]:
+    """One installation for all tests that leave it as it was."""
+    server = FhirServer(the_chart())
+    with serving(server) as url:
+        server.url = f"{url}/fhir"
+        ehr = Ehr(tmp_path_factory.mktemp("cds"), iss=server.url)
+        yield ehr, server
+        ehr.close()
 
 
 @pytest.fixture
-def ehr(tmp_path: Path, server: FhirServer) -> Iterator[Ehr]:
-    made = Ehr(tmp_path, iss=server.url)
-    yield made
-    made.close()
+def server(installed: tuple[Ehr, FhirServer]) -> FhirServer:
+    """The EHR's FHIR server with its chart as it was."""
+    found = installed[1]
+    found.chart, found.slow = the_chart(), 0.0
+    found.asked.clear()
+    return found
+
+
+@pytest.fixture
+def ehr(installed: tuple[Ehr, FhirServer], server: FhirServer) -> Ehr:
+    return installed[0]
 
 
 def status(ehr: Ehr, bearer: str) -> int:

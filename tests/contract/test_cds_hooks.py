@@ -19,19 +19,29 @@ from tests.unit.mapping import visits
 DISCHARGE = "billing-encounter-discharge"
 
 
-@pytest.fixture
-def server() -> Iterator[FhirServer]:
-    made = FhirServer(the_chart())
-    with serving(made) as url:
-        made.url = f"{url}/fhir"
-        yield made
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ehr, FhirServer]]:
+    """One installation for all tests that leave it as it was."""
+    server = FhirServer(the_chart())
+    with serving(server) as url:
+        server.url = f"{url}/fhir"
+        ehr = Ehr(tmp_path_factory.mktemp("cds"), iss=server.url)
+        yield ehr, server
+        ehr.close()
 
 
 @pytest.fixture
-def ehr(tmp_path: Path, server: FhirServer) -> Iterator[Ehr]:
-    made = Ehr(tmp_path, iss=server.url)
-    yield made
-    made.close()
+def server(installed: tuple[Ehr, FhirServer]) -> FhirServer:
+    """The EHR's FHIR server with its chart as it was."""
+    found = installed[1]
+    found.chart, found.slow = the_chart(), 0.0
+    found.asked.clear()
+    return found
+
+
+@pytest.fixture
+def ehr(installed: tuple[Ehr, FhirServer], server: FhirServer) -> Ehr:
+    return installed[0]
 
 
 def access(server: FhirServer, token: str = "user-token") -> dict[str, Any]:
@@ -100,9 +110,11 @@ def test_a_coverage_that_has_ended_is_said_on_the_day(ehr: Ehr, server: FhirServ
     assert "suggestions" not in card and card["links"]
 
 
-def test_a_payer_that_wants_to_be_asked_is_named_before_the_order_is_signed(ehr: Ehr, server: FhirServer) -> None:
+def test_a_payer_that_wants_to_be_asked_is_named_before_the_order_is_signed(
+    ehr: Ehr, server: FhirServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = ehr.story.wiring.site
-    site.edits = {**site.edits, "prior-auth-missing": {"procedures": ["705*"]}}
+    monkeypatch.setattr(site, "edits", {**site.edits, "prior-auth-missing": {"procedures": ["705*"]}})
     order = {
         "resourceType": "ServiceRequest", "id": "mri", "status": "draft", "intent": "order",
         "code": visits.coded(visits.CPT, "70551"), "subject": {"reference": "Patient/p"},
@@ -177,7 +189,8 @@ def heard(card: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"feedback": [{name: value for name, value in entry.items() if value is not None}]}
 
 
-def test_feedback_is_kept_once_and_changes_no_claim(ehr: Ehr, server: FhirServer, tmp_path: Path) -> None:
+def test_feedback_is_kept_once_and_changes_no_claim(server: FhirServer, tmp_path: Path) -> None:
+    ehr = Ehr(tmp_path, iss=server.url)
     closed = copy.deepcopy([one for found in server.chart.values() for one in found])
     next(r for r in closed if r["resourceType"] == "Encounter")["status"] = "finished"
     ehr.story.visit("Encounter/e", closed)
@@ -190,6 +203,7 @@ def test_feedback_is_kept_once_and_changes_no_claim(ehr: Ehr, server: FhirServer
     told = [line for line in ehr.audit() if "accepted" in line[1]]
     assert len(told) == 1 and card["uuid"] in told[0][2]
     assert ehr.story.replay_is_equal(tmp_path)
+    ehr.close()
 
 
 def test_an_override_is_kept_with_its_reason(ehr: Ehr, server: FhirServer) -> None:
