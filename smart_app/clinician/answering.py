@@ -46,7 +46,7 @@ def routes(face: Face) -> APIRouter:
         try:
             given = answer_of(question, found, form, here)
             given["at"] = face.settings.now().isoformat()
-            facts = {"encounter": question.encounter, "answer": given}
+            facts = {"encounter": question.encounter, "patient": found.patient, "answer": given}
             face.acts.act("answer", facts, name_of(here), str(form.get("key", "")))
         except BillingError as error:
             kept = str(form.get("text", ""))[:MOST_WORDS]

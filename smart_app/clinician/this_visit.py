@@ -189,6 +189,8 @@ def _open_bill(found: AtHand, count: int) -> Bill:
     )
     foot = f"the bill goes to {payer or 'the payer'} by itself, and this page shows With the payer."
     foot = f"That is all. When the visit is finished, {foot}" if side.open else f"You need not do anything more: {foot}"
+    if others:
+        foot = "Nothing more is needed of you. Billing completes the bill once the visit is finished."
     left = count + len(mine)
     if left:
         foot = "When you have answered and the visit is finished, the bill leaves by itself."
