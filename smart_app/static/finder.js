@@ -35,6 +35,7 @@ if (input && found) {
   $("[data-keys]").hidden = false;
   $(".box .btn").classList.add("vh");
   wire();
+  if (input.hasAttribute("data-focus")) input.focus();
   document.addEventListener("htmx:after:swap", swapped);
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;

@@ -64,7 +64,7 @@ def test_something_else_is_found_by_words_and_keys_and_answers_the_question(
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     app = arrived(page, ward, patient)
-    app.get_by_role("link", name="Something else").first.click(timeout=4000)
+    app.get_by_role("button", name="Something else").first.click(timeout=4000)
     words = app.get_by_label("Words or code")
     expect(words).to_be_focused()
     assert patient.id not in inner(page).url
