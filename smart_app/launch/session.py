@@ -21,7 +21,7 @@ from fastapi import Depends, HTTPException, Request
 from starlette.datastructures import FormData
 
 from fhir_billing.cycle.ports import Vault
-from fhir_billing.domain.errors import BillingError, NotAllowed, NotNow
+from fhir_billing.domain.errors import BillingError, NotAllowed, NotNow, ScopeMissing
 from fhir_billing.doors import Door, Granted, Smart, UserChart
 from fhir_billing.fhir.text import dumps, loads
 from smart_app.face import CONTROLS, Face
@@ -32,6 +32,8 @@ AHEAD_SECONDS: Final = 30
 """A token is renewed this long before it ends."""
 TOUCH_SECONDS: Final = 60
 """How often a use of the session is written down."""
+NEEDED: Final = ("Patient", "Encounter", "Condition", "Coverage")
+"""What no bill can be drafted without: where one of these was not granted, nothing else is asked for either."""
 HEADER: Final = "x-visit-token"
 _SCOPE = re.compile(r"(?:patient|user)/(\*|[A-Za-z]+)\.(read|write|\*|c?r?u?d?s?)(?:\?.*)?")
 _V1: Final = {"read": "rs", "write": "cud", "*": "cruds"}
@@ -339,6 +341,11 @@ class ChartInView:
 
     def gather(self, encounter: str) -> list[dict[str, Any]]:
         """All that a visit's bill needs. Raises NotAllowed for another patient's visit."""
+        if lacking := [kind for kind in NEEDED if not self._here.may(f"{kind}.r")]:
+            raise ScopeMissing(
+                f"The EHR gave no permission to read {' and '.join(lacking)}",
+                fix="allow it when the EHR asks, or in its registration of this page",
+            )
         seen(self._request, self._here, "read the chart", encounter)
         found = self._chart.gather(encounter)
         name = encounter.rsplit("/", maxsplit=1)[-1]

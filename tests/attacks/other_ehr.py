@@ -12,6 +12,7 @@ import json
 import secrets
 import threading
 import time
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -20,12 +21,24 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 
+@cache
+def key_of(name: str) -> RSAKey:
+    """A key pair of this run; making one takes a while."""
+    return RSAKey.generate_key(2048, {"kid": "k1", "alg": "RS256", "use": "sig"})
+
+
 class OtherEhr:
     """FHIR base, authorization server and charts in one, on a port of its own."""
 
     def __init__(self, patient: str = "pat-1", encounter: str = "enc-1") -> None:
-        self.key = RSAKey.generate_key(2048, {"kid": "k1", "alg": "RS256", "use": "sig"})
+        self.key = key_of(patient)
         self.context: dict[str, Any] = {"patient": patient, "encounter": encounter, "need_patient_banner": True}
+        self.launches: dict[str, dict[str, Any]] = {}
+        """What else each launch id opens; `context` for any other."""
+        self.lives = 3600
+        """How long its tokens live, in seconds."""
+        self.stolen: list[str] = []
+        """Refresh tokens that came twice: whoever sends one again is taken for a thief."""
         self.scopes = ""
         """What is granted; empty: what was asked for."""
         self.claims: dict[str, Any] = {}
@@ -39,11 +52,18 @@ class OtherEhr:
         self.given: list[str] = []
         """Every secret that it gave away: codes, tokens."""
         self._codes: dict[str, dict[str, str]] = {}
+        self._refresh: dict[str, dict[str, str]] = {}
+        self._bearers: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.root = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.iss = f"{self.root}/fhir"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
+
+    def launch(self, launch: str = "a-launch") -> str:
+        """The query of the address that it opens."""
+        return urlencode({"iss": self.iss, "launch": launch})
 
     def close(self) -> None:
         self._server.shutdown()
@@ -65,7 +85,7 @@ class OtherEhr:
 
     # what it answers
 
-    def answer(self, method: str, path: str, body: str) -> tuple[int, dict[str, Any]]:
+    def answer(self, method: str, path: str, body: str, bearer: str = "") -> tuple[int, dict[str, Any]]:
         if path.startswith("/fhir/.well-known/smart-configuration"):
             return 200, {
                 "issuer": self.root,
@@ -81,18 +101,22 @@ class OtherEhr:
             return 200, {"keys": [self.key.as_dict(private=False)]}
         if path == "/token" and method == "POST":
             return self._token(dict(parse_qsl(body)))
+        if bearer not in self._bearers or self._bearers[bearer]["ends"] < time.time():
+            return 401, {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "login"}]}
         return self._fhir(path.removeprefix("/fhir/"))
 
     def _token(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         self.forms.append(form)
-        asked = self._codes.pop(form.get("code", ""), None)
+        if form.get("grant_type") == "refresh_token":
+            return self._renewed(form.get("refresh_token", ""))
+        with self._lock:
+            asked = self._codes.pop(form.get("code", ""), None)
         if asked is None:
             return 400, {"error": "invalid_grant"}
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         if challenge != asked.get("code_challenge") or form.get("redirect_uri") != asked.get("redirect_uri"):
             return 400, {"error": "invalid_grant", "error_description": "PKCE"}
-        access, refresh = f"access-{secrets.token_urlsafe(24)}", f"refresh-{secrets.token_urlsafe(24)}"
         now = int(time.time())
         claims = {
             "iss": self.root,
@@ -106,15 +130,31 @@ class OtherEhr:
             **self.claims,
         }
         token = jwt.encode({"alg": "RS256", "kid": "k1"}, {k: v for k, v in claims.items() if v is not None}, self.key)
-        self.given += [access, refresh, token]
-        return 200, {
+        self.given.append(token)
+        return 200, {**self._tokens(asked), "id_token": token, **self._context(asked)}
+
+    def _renewed(self, refresh: str) -> tuple[int, dict[str, Any]]:
+        with self._lock:
+            asked = self._refresh.pop(refresh, None)
+        if asked is None:
+            self.stolen.append(refresh)
+            return 400, {"error": "invalid_grant"}
+        return 200, {**self._tokens(asked), **self._context(asked)}
+
+    def _context(self, asked: dict[str, str]) -> dict[str, Any]:
+        return {**self.context, **self.launches.get(asked.get("launch", ""), {})}
+
+    def _tokens(self, asked: dict[str, str]) -> dict[str, Any]:
+        access, refresh = f"access-{secrets.token_urlsafe(24)}", f"refresh-{secrets.token_urlsafe(24)}"
+        self.given += [access, refresh]
+        self._refresh[refresh] = asked
+        self._bearers[f"Bearer {access}"] = {**self._context(asked), "ends": time.time() + self.lives}
+        return {
             "access_token": access,
             "refresh_token": refresh,
             "token_type": "Bearer",
-            "expires_in": 3600,
+            "expires_in": self.lives,
             "scope": self.scopes or asked["scope"],
-            "id_token": token,
-            **self.context,
         }
 
     def _fhir(self, wanted: str) -> tuple[int, dict[str, Any]]:
@@ -128,7 +168,7 @@ class OtherEhr:
         found = [
             {"resource": r}
             for r in self.chart.values()
-            if r["resourceType"] == path and about.rpartition("/")[2] in json.dumps(r)
+            if r["resourceType"] == path and about.rpartition("/")[2] in json.dumps(r, default=float)
         ]
         return 200, {"resourceType": "Bundle", "type": "searchset", "total": len(found), "entry": found}
 
@@ -139,17 +179,24 @@ class OtherEhr:
             def _serve(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
                 ehr.requests.append((self.command, self.path))
-                if bearer := self.headers.get("Authorization"):
-                    ehr.bearers.append(bearer)
-                status, said = ehr.answer(self.command, self.path, body)
-                text = json.dumps(said).encode()
+                bearer = self.headers.get("Authorization") or ""
+                ehr.bearers.append(bearer)
+                status, said = ehr.answer(self.command, self.path, body, bearer)
+                text = json.dumps(said, default=float).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text)
 
-            do_GET = do_POST = do_PUT = _serve
+            def do_GET(self) -> None:
+                self._serve()
+
+            def do_POST(self) -> None:
+                self._serve()
+
+            def do_PUT(self) -> None:
+                self._serve()
 
             def log_message(self, *_: object) -> None:
                 """Silence."""
