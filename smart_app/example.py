@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from fhir_billing.cycle.arithmetic import BillSums, Entry, bill_sums, checks, claim_decided, lines_decided
+from fhir_billing.cycle.clinician import AskedQuestion
 from fhir_billing.cycle.records import Arrival, Told, VisitRecord
 from fhir_billing.cycle.views import (
     NEEDS_SOMEBODY,
@@ -51,6 +52,7 @@ from fhir_billing.domain.errors import NotAMove
 from fhir_billing.domain.ledger import Journal
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.domain.money import Money, cents
+from fhir_billing.domain.question import Answer
 from fhir_billing.domain.remittance import ProviderAdjustment, Remittance, out_of_balance
 from smart_app.example_people import (
     CARCS,
@@ -864,6 +866,31 @@ class Example:
 
     def retry(self, message: int, who: str) -> None:
         self.retried.append(message)
+
+    # ---- what clinicians read
+    def answers(self, encounter: str) -> list[Answer]:
+        """Nobody answered."""
+        return []
+
+    def asked(self, *, encounter: str = "", practitioner: str = "", patient: str = "") -> list[AskedQuestion]:
+        """Nobody asked."""
+        return []
+
+    def asked_on(self, claim: str) -> list[AskedQuestion]:
+        """Nobody asked."""
+        return []
+
+    def bills(self, patient: str) -> list[VisitPage]:
+        """None."""
+        return []
+
+    def news(self, *keys: str) -> str:
+        """Nothing changes here."""
+        return "still"
+
+    def stored_visit(self, encounter: str) -> list[dict[str, Any]] | None:
+        """No chart is behind these people."""
+        return None
 
     def ring(self, encounter: str, who: str) -> None:
         """Somebody rang."""

@@ -19,7 +19,7 @@ from fhir_billing.cycle.draft import DraftedClaim, DraftedVisit
 from fhir_billing.cycle.views import ClaimPage, ClaimRow, VisitPage
 from fhir_billing.domain.errors import BillingError, NotNow, NotThere, ScopeMissing
 from fhir_billing.domain.lifecycle import State
-from fhir_billing.domain.question import Answer, Question
+from fhir_billing.domain.question import CANT_SAY, Answer, Question
 from fhir_billing.fhir.text import dumps, loads
 from smart_app.face import Face
 from smart_app.launch.session import Launched, SessionOver, chart_of, launching_of
@@ -196,6 +196,17 @@ def spoken_name(name: str) -> str:
     """
     family, comma, given = name.partition(", ")
     return f"{given} {family}" if comma else family
+
+
+def chart_said(answer: Answer) -> str:
+    """Whether the chart holds the answer, in words."""
+    if answer.choice == CANT_SAY:
+        return "billing takes it from here"
+    if answer.charted == "written":
+        return "the chart has it"
+    return (
+        f"the bill has it, the chart does not: {answer.charted}" if answer.charted else "it is on its way to the chart"
+    )
 
 
 def open_ones(face: Face, here: Launched) -> list[AskedQuestion]:

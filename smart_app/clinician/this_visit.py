@@ -24,6 +24,7 @@ from smart_app.clinician import live
 from smart_app.clinician.at_hand import (
     AtHand,
     at_hand,
+    chart_said,
     choose,
     clinical,
     drafts,
@@ -101,7 +102,7 @@ def shown(
     claims = found.page.claims if found.page and found.page.claims else ()
     if not claims and found.side and found.side.drafted:
         claims = tuple(drafts(found.side.drafted))
-    name, age, day, what = _whose(found)
+    name, age, day, what = whose(found)
     return framed(
         face,
         request,
@@ -223,7 +224,7 @@ def _complaints(findings: Any) -> tuple[tuple[Complaint, ...], tuple[Complaint, 
     return mine, tuple(c for c in said if c.fix_by != Owner.CLINICIAN.value)
 
 
-def _whose(found: AtHand) -> tuple[str, int | None, date | None, str]:
+def whose(found: AtHand) -> tuple[str, int | None, date | None, str]:
     """Name, age on the day, day and kind of visit."""
     record = found.page.visit if found.page else found.side.drafted if found.side else None
     if record is None:
@@ -246,17 +247,6 @@ def ago(face: Face, at: Any) -> str:
     if seconds < 120:
         return "just now"
     return f"{int(seconds // 60)} minutes ago" if seconds < 3600 else ""
-
-
-def chart_said(answer: Answer) -> str:
-    """Whether the chart holds the answer, in words."""
-    if answer.choice == CANT_SAY:
-        return "billing takes it from here"
-    if answer.charted == "written":
-        return "the chart has it"
-    return (
-        f"the bill has it, the chart does not: {answer.charted}" if answer.charted else "it is on its way to the chart"
-    )
 
 
 # ---- an EHR that opened the patient, and no visit

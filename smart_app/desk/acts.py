@@ -146,6 +146,8 @@ def acts_for(claim: ClaimPage) -> list[Act]:
             )
         )
     acts.append(_pay(claim))
+    if row.state not in {State.VOIDED, State.CLOSED}:
+        acts.append(_ask(claim))
     acts.append(
         Act(
             kind="note",
@@ -167,6 +169,29 @@ def acts_for(claim: ClaimPage) -> list[Act]:
             )
         )
     return acts
+
+
+def _ask(claim: ClaimPage) -> Act:
+    doctor = (claim.bill.rendering or claim.bill.attending) if claim.bill else None
+    name = f"{doctor.given} {doctor.family}".strip() if doctor else ""
+    named = ((doctor.ref, name or doctor.ref),) if doctor and doctor.ref.startswith("Practitioner") else ()
+    return Act(
+        kind="ask",
+        label="Ask the clinician",
+        button="Ask",
+        what="The question stands on the clinician's page at once; the answer appears here by itself. Ask what is true, not what pays.",
+        fields=(
+            Field(name="ask", label="Question", hint="One neutral sentence, such as: Which knee was injected?"),
+            Field(
+                name="choices",
+                label="Answers to choose from",
+                required=False,
+                long=True,
+                hint="One a line, six at most. “Something else” and “I can't say” are always there.",
+            ),
+            Field(name="asked_of", label="Of", options=(*named, ("", "Whoever treats the patient"))),
+        ),
+    )
 
 
 def _disputes(claim: ClaimPage) -> list[Act]:
@@ -261,6 +286,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "answer": ("reason",),
     "other-coverage": ("payer", "payer_name", "member_id"),
     "note": ("text",),
+    "ask": ("ask", "choices", "asked_of"),
 }
 """Each act's own fields: whatever else a form may hold says nothing. The act and the claim come from the address alone."""
 
@@ -282,6 +308,10 @@ def facts_of(kind: str, claim: ClaimPage, form: Mapping[str, Any]) -> dict[str, 
         if not all(wanted.values()):
             raise MalformedResource("The other plan needs a payer id and a member id", fix="copy both from the card")
         _try(claim, wanted)
+    if kind == "ask":
+        facts["choices"] = [" ".join(line.split()) for line in said.get("choices", "").splitlines() if line.strip()]
+        if not said.get("ask"):
+            raise MalformedResource("The question is empty", fix="write one sentence")
     if kind == "appeal":
         facts["packet"] = [p.strip() for p in said.get("packet", "").split(",") if p.strip()]
         facts["level"] = int(said["level"]) if said.get("level") in {"1", "2", "3"} else 1

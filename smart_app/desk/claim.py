@@ -10,6 +10,8 @@ from fastapi.responses import RedirectResponse, Response
 from fhir_billing.cycle.views import ClaimPage
 from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.errors import BillingError, ClaimNotFound, NotThere
+from smart_app.clinician.at_hand import chart_said, clinical
+from smart_app.clinician.live import stamp
 from smart_app.desk.acts import OWN, acts_for, facts_of, fix_for, unwritable
 from smart_app.face import Face, Posted, Who, back
 from smart_app.look import service_words
@@ -42,6 +44,9 @@ def routes(face: Face) -> APIRouter:
             called=texts_of_diagnoses(claim),
             wanted=wanted(claim),
             unwritable=unwritable(claim),
+            asked=clinical(face).asked_on(claim.row.number),
+            stamp=stamp(face, claim.row.number),
+            chart_said=chart_said,
             **{"failed": "", "error": "", "kept": {}, **more},
         )
 
@@ -123,6 +128,7 @@ def said(kind: str, claim: ClaimPage) -> str:
         "answer": "answer noted",
         "other-coverage": "goes on to the other plan",
         "note": "note saved",
+        "ask": "the clinician is asked",
     }
     return f"{claim.row.number}: {done[kind]}. It is {claim.row.state} now."
 

@@ -59,7 +59,7 @@ class Chart:
     def gather(self, encounter: str) -> list[Resource]:
         self._ask("gather")
         if self.refused:
-            raise ScopeMissing(f"the EHR forbids {sorted(self.refused)[0]}")
+            raise ScopeMissing(f"the EHR forbids {min(self.refused)}")
         return copy.deepcopy(self.resources)
 
     def search(self, kind: str, params: Any) -> list[Resource]:
