@@ -19,7 +19,7 @@ from fhir_billing.domain.errors import BillingError, NotThere
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.finder.search import Hit, Mine
 from smart_app.clinician.at_hand import at_hand, open_ones, short, visit_of
-from smart_app.clinician.this_visit import framed
+from smart_app.clinician.this_visit import VISITS, framed, whose
 from smart_app.face import Face
 from smart_app.launch.session import Here, Launched, Said, SessionOver, chart_of, launching_of, name_of
 
@@ -121,6 +121,7 @@ def shown(face: Face, request: Request, here: Launched, looking: Looking) -> Res
         here,
         "clinician/codes_found.html" if part else "clinician/codes.html",
         at="codes",
+        **({} if part else patient_of(face, request, here)),
         looking=looking,
         tables=TABLES,
         rows=[row(desk, looking.table, hit, mine) for hit in hits],
@@ -130,6 +131,15 @@ def shown(face: Face, request: Request, here: Launched, looking: Looking) -> Res
         old=bool(table and table.ends and table.ends < on.isoformat()),
         on=on,
     )
+
+
+def patient_of(face: Face, request: Request, here: Launched) -> dict[str, Any]:
+    """Whose chart it is, for the head of the page, where the EHR does not say so itself."""
+    encounter = visit_of(request, here)
+    if not encounter or not here.banner:
+        return {}
+    name, age, day, what = whose(at_hand(face, request, here, encounter))
+    return {"patient_name": name, "age": age, "served_on": day, "what": VISITS.get(what.lower(), what)}
 
 
 def part_of(face: Face, request: Request, here: Launched, template: str, **facts: Any) -> Response:

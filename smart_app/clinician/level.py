@@ -17,6 +17,7 @@ from fhir_billing.domain.errors import NotAMove, NotThere
 from fhir_billing.domain.question import SOMETHING_ELSE
 from fhir_billing.domain.visit_level import Level, VisitLevels, by_decision, by_time
 from smart_app.clinician.at_hand import visit_of
+from smart_app.clinician.finder import patient_of
 from smart_app.clinician.this_visit import framed
 from smart_app.face import Face
 from smart_app.launch.session import Here, Launched, Said, name_of, seen
@@ -151,6 +152,7 @@ def _page(face: Face, request: Request, here: Launched, filled: Filled | None) -
         "clinician/level.html",
         status=422 if missing else 200,
         at="level",
+        **patient_of(face, request, here),
         table=table,
         filled=filled or Filled(chosen={}),
         level=level,
