@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from fhir_billing.domain.claim import Claim
-from fhir_billing.domain.finding import Context, Finding, Owner, worst_first
+from fhir_billing.domain.finding import Context, Finding, worst_first
 from fhir_billing.domain.money import Money
 from fhir_billing.domain.question import CANT_SAY, Answer
 from fhir_billing.edits import scrub, settled
@@ -131,7 +131,7 @@ def _to_coder(finding: Finding, words: Sequence[Answer]) -> Finding:
         if kind is not None and finding.key in kind.settles and about and finding.is_blocking:
             said = answer.text or answer.label or answer.choice
             told = "The clinician can't say." if answer.choice == CANT_SAY else f"The clinician says: {said}"
-            return replace(finding, say=f"{finding.say} {told}", fix_by=Owner.CODER)
+            return replace(finding, say=f"{finding.say} {told}", fix_by=kind.reader)
     return finding
 
 

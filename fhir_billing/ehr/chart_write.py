@@ -23,7 +23,7 @@ def lay(client: FhirClient, encounter: str, change: Callable[[list[Resource]], l
         read = gather(client, encounter)
     except NOT_TAKEN as error:
         return f"the chart cannot be read ({error.code})"
-    before = {named(resource): resource for resource in read}
+    before = {named(resource): resource for resource in read}  # what we made keeps its name under any id
     refused = []
     for resource in change(read):
         held = before.get(named(resource))

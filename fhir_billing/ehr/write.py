@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_billing.domain.errors import BillingError, Contended, NotThere, ScopeMissing
 from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
-from fhir_billing.fhir.answered import ANSWER
+from fhir_billing.fhir.answered import in_chart
 from fhir_billing.fhir.ours import CLAIM_NUMBER, where
 
 NOT_TAKEN = (ScopeMissing, NotThere, Unsupported)
@@ -107,9 +107,9 @@ def _resolved(value: Any, placed: Mapping[str, str]) -> Any:
     literal = str(value.get("reference", ""))
     if literal in placed:
         return {**value, "reference": placed[literal]}
-    for system in (CLAIM_NUMBER, ANSWER):
-        kind, ours, number = literal.partition(f"?identifier={system}|")
-        if ours:
-            others = {key: child for key, child in value.items() if key != "reference"}
-            return {**others, "type": kind, "identifier": {"system": system, "value": number}}
+    kind, ours, number = literal.partition(f"?identifier={CLAIM_NUMBER}|")
+    elsewhere = (kind, {"system": CLAIM_NUMBER, "value": number}) if ours else in_chart(literal)
+    if elsewhere is not None:
+        others = {key: child for key, child in value.items() if key != "reference"}
+        return {**others, "type": elsewhere[0], "identifier": elsewhere[1]}
     return {key: _resolved(child, placed) for key, child in value.items()}

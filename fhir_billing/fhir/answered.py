@@ -7,6 +7,7 @@ A chart that holds the answer already looks the same as one on which it was laid
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -22,6 +23,15 @@ MODIFIER: Final = f"{EXTENSION}modifier"
 MINUTES: Final = f"{EXTENSION}minutes"
 PLACE: Final = f"{EXTENSION}place-of-service"
 AUTHORIZATION: Final = f"{EXTENSION}authorization"
+
+
+_MADE = re.compile(r"([A-Z][A-Za-z]+)/answer-([0-9a-f]{24})")
+
+
+def in_chart(reference: str) -> tuple[str, Resource] | None:
+    """Type and identifier of what an answer made, from the name that we gave it; None for any other reference."""
+    found = _MADE.fullmatch(reference)
+    return (found[1], {"system": ANSWER, "value": found[2]}) if found else None
 
 
 def name_of(question: str) -> str:
@@ -50,16 +60,11 @@ def made_by(resource: Resource) -> str:
     return next((str(i.get("value", "")) for i in rows(resource, "identifier") if i.get("system") == ANSWER), "")
 
 
-def reference_of(resource: Resource) -> str:
-    """`Type/ID`; what an answer made is named by our identifier, for its id changes when the chart takes it."""
+def named(resource: Resource) -> str:
+    """`Type/ID`; what an answer made keeps the name that we gave it, for its id changes when the chart takes it."""
     kind = str(resource.get("resourceType", ""))
     ours = made_by(resource)
-    return f"{kind}?identifier={ANSWER}|{ours}" if ours else f"{kind}/{resource.get('id', '')}"
-
-
-def named(resource: Resource) -> str:
-    """`Type/ID`."""
-    return f"{resource.get('resourceType', '')}/{resource.get('id', '')}"
+    return f"{kind}/answer-{ours}" if ours else f"{kind}/{resource.get('id', '')}"
 
 
 def changes(resource: Resource, question: str) -> list[str]:

@@ -7,12 +7,13 @@ Spec: Procedure.status, Immunization.status, ChargeItem.status, context, service
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from fhir_billing.domain.finding import Owner
 from fhir_billing.domain.money import Money, show
+from fhir_billing.fhir.answered import MINUTES, MODIFIER
 from fhir_billing.mapping import extensions
 from fhir_billing.mapping.chart import Chart, Resource
 from fhir_billing.mapping.dates import partial
@@ -46,8 +47,9 @@ def service_lines(
     conditions = {one["id"]: one["sequence"] for one in diagnoses}
     for number, line in enumerate(lines, 1):
         line["sequence"] = number
-        line["pointers"] = _pointers(chart, line, conditions, diagnoses)
+        line["pointers"], own = _pointers(chart, line, conditions, diagnoses)
         _complete(line, site, kind, found)
+        _check_reason(line, site, kind, diagnoses, found, own=own)
     return lines
 
 
@@ -91,7 +93,7 @@ def _from_chart(resource: Resource, encounter: Resource, site: Site) -> dict[str
     billing = site.terminology.billing(concept, _TABLES[resource["resourceType"]])
     line: dict[str, Any] = {
         "billing": billing, "concept": concept, "coding": with_source(billing, concept), "text": concept.get("text"),
-        "modifiers": [], "quantity": 1, "unit": "UN", "price": None, "reference": reference(resource), "source": resource,
+        "modifiers": list(extensions.codes(resource, _modifier_urls(site))), "quantity": 1, "unit": "UN", "price": None, "reference": reference(resource), "source": resource,
         "kind": resource["resourceType"], "revenueCode": "", "authorization": "", "note": "", "reasons": resource.get("reasonReference") or (),
         "concepts": (),
     }  # fmt: skip
@@ -118,7 +120,7 @@ def _from_charge_item(item: Resource, line: dict[str, Any] | None, encounter: Re
     billing = site.terminology.billing(concept, "procedure")
     quantity = item.get("quantity") or {}
     made: dict[str, Any] = {
-        "modifiers": list(extensions.codes(item, urls.get("modifier", (f"{extensions.OURS}modifier",)))),
+        "modifiers": list(extensions.codes(item, _modifier_urls(site))),
         "quantity": quantity.get("value", 1),
         "unit": "MJ" if quantity.get("unit") in _MINUTES or quantity.get("code") in _MINUTES else "UN",
         "price": _price(item, quantity.get("value", 1), site),
@@ -139,7 +141,12 @@ def _from_charge_item(item: Resource, line: dict[str, Any] | None, encounter: Re
         return _dated(made, item, encounter, site)
     if billing is not None:
         made |= {"billing": billing, "coding": with_source(billing, line["concept"])}
+    made["modifiers"] = list(dict.fromkeys([*made["modifiers"], *line["modifiers"]]))
     return {**line, **made, "source": [line["source"], item]}
+
+
+def _modifier_urls(site: Site) -> tuple[str, ...]:
+    return site.options.extensions.get("modifier", (MODIFIER,))
 
 
 def _price(item: Resource, quantity: int | Decimal, site: Site) -> Money | None:
@@ -186,16 +193,68 @@ def _codes(concept: Mapping[str, Any], site: Site) -> set[tuple[str, str]]:
 
 def _pointers(
     chart: Chart, line: dict[str, Any], conditions: dict[str, int], diagnoses: list[dict[str, Any]]
-) -> list[int]:
-    """The diagnoses that a line was done for: those that the chart names, else the first four."""
+) -> tuple[list[int], bool]:
+    """The diagnoses that a line was done for: those that the chart names, else the first four; whether the chart names them."""
     named = [key[1] for r in line["reasons"] if (key := chart.key(r)) and key[0] == "Condition"]
     found = [conditions[name] for name in named if name in conditions]
     wanted = {c.get("code") for concept in line["concepts"] for c in concept.get("coding") or () if c.get("code")}
     if wanted:
         found += [d["sequence"] for d in diagnoses if any(c.get("code") in wanted for c in d["coding"])]
     billable = [d["sequence"] for d in diagnoses if d["type"] in {"principal", "other"}]
-    chosen = list(dict.fromkeys(s for s in found if s in billable)) or billable
-    return chosen[:_MOST_POINTERS]
+    own = list(dict.fromkeys(s for s in found if s in billable))
+    return (own or billable)[:_MOST_POINTERS], bool(own)
+
+
+def _check_reason(
+    line: dict[str, Any], site: Site, kind: str, diagnoses: list[dict[str, Any]], found: Found, *, own: bool
+) -> None:
+    """A service that the site lists has a diagnosis of its own where the visit has several."""
+    code = line["billing"]["code"] if line["billing"] else ""
+    several = sum(d["type"] in {"principal", "other"} for d in diagnoses) > 1
+    if kind == "professional" and several and not own and on_list(code, site.clinicians.reasons):
+        found.add(
+            "reason-missing", f"The chart does not say what {code} was done for", at=f"Claim.item[{line['sequence'] - 1}].diagnosisSequence",
+            resource=line["reference"], fix="say which of the visit's diagnoses this service was for", by=Owner.CLINICIAN,
+        )  # fmt: skip
+
+
+def on_list(code: str, listed: Iterable[str]) -> bool:
+    """Whether a code is on a list; a `*` at the end stands for the rest."""
+    return bool(code) and any(code.startswith(one[:-1]) if one.endswith("*") else code == one for one in listed)
+
+
+def _check_minutes(line: dict[str, Any], site: Site, at: str, found: Found) -> None:
+    """A service that is billed by time has its time in the chart, and enough of it."""
+    code = line["billing"]["code"] if line["billing"] else ""
+    least = site.clinicians.minutes.get(code)
+    if least is None:
+        return
+    took = _minutes(line, site)
+    if took is None:
+        found.add(
+            "minutes-missing", f"The chart does not say how many minutes {code} took", at=f"{at}.quantity", resource=line["reference"],
+            fix="say how many minutes it took", by=Owner.CLINICIAN,
+        )  # fmt: skip
+    elif took < least:
+        found.add(
+            "minutes-short", f"{code} took {took} minutes, and is billed from {least} on", at=f"{at}.quantity", resource=line["reference"],
+            fix="choose the code that fits the time, or leave it out", by=Owner.CODER,
+        )  # fmt: skip
+
+
+def _minutes(line: dict[str, Any], site: Site) -> int | None:
+    """How long it took: what was said, else its start and end, else minutes that are billed as such."""
+    sources = line["source"] if isinstance(line["source"], list) else [line["source"]]
+    for resource in sources:
+        said = extensions.first_text(resource, (MINUTES,))
+        if said.isascii() and said.isdigit():
+            return int(said)
+    for resource in sources:
+        period = resource.get("performedPeriod") or resource.get("occurrencePeriod") or {}
+        start, end = site.days.wall(period.get("start")), site.days.wall(period.get("end"))
+        if start and end and end > start:
+            return int((end - start).total_seconds() // 60)
+    return int(line["quantity"]) if line["unit"] == "MJ" else None
 
 
 def _check_item(line: dict[str, Any], at: str, found: Found) -> None:
@@ -239,6 +298,7 @@ def _complete(line: dict[str, Any], site: Site, kind: str, found: Found) -> None
             "code-unmapped", f"{said(line['concept'])} has no billing code", at=f"{at}.productOrService", resource=line["reference"],
             fix=f"add a row to the site's table `{_TABLES[line['kind']]}`", by=Owner.CODER,
         )  # fmt: skip
+    _check_minutes(line, site, at, found)
     price = site.chargemaster.find(billing["code"], tuple(line["modifiers"])) if billing else None
     if line["price"] is None and price is not None and price.amount is not None and not line.get("priceWrong"):
         quantity = Decimal(line["quantity"]) if line["unit"] == "UN" else Decimal(1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_billing.domain.finding import Owner
-from fhir_billing.fhir.answered import reference_of
+from fhir_billing.fhir.answered import named
 from fhir_billing.mapping import extensions
 from fhir_billing.mapping.chart import Chart, Resource
 from fhir_billing.mapping.found import Found
@@ -76,7 +76,7 @@ def _facts(condition: Resource, entry: dict[str, Any], site: Site, found: Found)
     poa = extensions.first_text(entry, urls) or extensions.first_text(condition, urls)
     return {
         "coding": with_source(billing, concept), "text": concept.get("text"), "code": billing["code"] if billing else "",
-        "onAdmission": poa or site.options.defaults.get("present_on_admission"), "reference": reference_of(condition),
+        "onAdmission": poa or site.options.defaults.get("present_on_admission"), "reference": named(condition),
         "id": condition["id"], "source": condition,
     }  # fmt: skip
 

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from fhir_billing.domain.finding import Owner, Severity
+from fhir_billing.fhir.answered import AUTHORIZATION
 from fhir_billing.mapping.chart import Chart, Key, Resource
 from fhir_billing.mapping.found import Found
 from fhir_billing.mapping.people import best_address, best_name, reference
@@ -44,7 +45,10 @@ def coverages_on(
             at="Coverage", resource=reference(ordered[len(RANKS)]), by=Owner.REGISTRATION, severity=Severity.WARNING,
             fix="bill the others by hand, or end those that are over",
         )  # fmt: skip
-    return [_facts(chart, coverage, position, site, found) for position, coverage in enumerate(ordered[:3])]
+    made = [_facts(chart, coverage, position, site, found) for position, coverage in enumerate(ordered[:3])]
+    if made and not made[0]["authorization"]:
+        made[0]["authorization"] = extension_text(encounter, (AUTHORIZATION,))
+    return made
 
 
 def _unreadable(say: str, at: str, name: str, found: Found, severity: Severity = Severity.BLOCKING) -> None:

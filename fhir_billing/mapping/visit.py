@@ -16,11 +16,13 @@ from typing import Any
 
 from fhir_billing.domain.finding import Finding, Owner
 from fhir_billing.domain.money import Money, show
+from fhir_billing.fhir.answered import PLACE
 from fhir_billing.mapping import insurance, people
 from fhir_billing.mapping.charges import service_lines
 from fhir_billing.mapping.chart import NOT_BILLED, Chart, Resource
 from fhir_billing.mapping.dates import partial
 from fhir_billing.mapping.diagnoses import diagnoses as find_diagnoses
+from fhir_billing.mapping.extensions import first_text
 from fhir_billing.mapping.found import Found
 from fhir_billing.mapping.people import reference
 from fhir_billing.mapping.site import Site
@@ -191,6 +193,8 @@ def _env(
 ) -> dict[str, Any]:  # fmt: skip
     who, organization = people.biller(chart, encounter, site, found)
     place = site.terminology.code(encounter.get("class"), "place-of-service" if kind == "professional" else "bill-type")
+    if kind == "professional":
+        place = first_text(encounter, site.options.extensions.get("place", (PLACE,))) or place
     provider = {"reference": chart.written(encounter.get("serviceProvider")), "source": organization}
     terminology = site.terminology
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
 
-from fhir_billing.domain.claim import Claim
+from fhir_billing.domain.claim import Claim, ServiceLine
 from fhir_billing.domain.codes import is_icd10, is_procedure
 from fhir_billing.domain.errors import MappingInvalid
-from fhir_billing.domain.finding import Finding
+from fhir_billing.domain.finding import Finding, Owner
 from fhir_billing.domain.question import CANT_SAY, SOMETHING_ELSE, Answer, Question
 from fhir_billing.fhir.answered import made_by, name_of, named
 from fhir_billing.mapping.chart import Chart, Resource
@@ -79,7 +79,9 @@ class Kind:
     coded: bool = False
     """Whether a choice is an ICD-10-CM code, or a condition of the visit that has none."""
     to_coder: frozenset[str] = frozenset()
-    """Choices that change nothing by themselves: a coder reads them."""
+    """Choices that change nothing by themselves: somebody reads them."""
+    reader: Owner = Owner.CODER
+    """Who reads what no choice stands for."""
     finder: str = ""
     entry: Mapping[str, str] = field(default_factory=dict)
     """What must be typed beside a choice, as a pattern."""
@@ -111,7 +113,7 @@ def asks(chart: Chart, drafted: Drafted, site: Site, evidence: Sequence[Resource
         claims=tuple(one.claim for one in drafted.claims),
         findings=drafted.findings,
         site=site,
-        evidence=tuple(evidence),
+        evidence=tuple(one for one in evidence if _is_sound(one)),
     )
     place = {finding.key: position for position, finding in reversed(list(enumerate(drafted.findings)))}
     found = {q.key: q for kind in kinds().values() for q in kind.asks(seen)}
@@ -185,27 +187,45 @@ def _wrong_choice(answer: Answer, kind: Kind | None) -> str:
         return "" if words or is_icd10(answer.code) else "the code is no ICD-10-CM code"
     if answer.choice not in kind.choices:
         return "that is none of the choices"
+    if answer.code and not is_icd10(answer.code):
+        return "the code is no ICD-10-CM code"
     pattern = kind.entry.get(answer.choice, "")
     return "" if not pattern or re.fullmatch(pattern, answer.text, re.ASCII) else "what was typed has another shape"
 
 
-def changed(resources: list[Resource], about: str, change: Callable[[Resource], Resource]) -> list[Resource]:
-    """The resources with one of them changed."""
-    return [change(one) if named(one) == about else one for one in resources]
+def changed(resources: list[Resource], answer: Answer, change: Callable[[Resource], Resource]) -> list[Resource]:
+    """The resources with the one that the answer is about changed; one of another visit never is."""
+    return [change(one) if named(one) == answer.about and of_visit(one, answer) else one for one in resources]
 
 
-def of_visit(resources: Iterable[Resource], about: str, encounter: str) -> bool:
-    """Whether a resource is here and belongs to the visit: an answer about one visit never changes another."""
-    for one in resources:
-        if named(one) == about:
-            place = one.get("context") if one["resourceType"] == "ChargeItem" else one.get("encounter")
-            return about == encounter or str((place or {}).get("reference", "")).endswith(encounter)
-    return False
+def of_visit(one: Resource, answer: Answer) -> bool:
+    """Whether a resource is the answer's visit, or belongs to it."""
+    place = one.get("context") if one["resourceType"] == "ChargeItem" else one.get("encounter")
+    return named(one) == answer.encounter or f"/{(place or {}).get('reference', '')!s}".endswith(f"/{answer.encounter}")
 
 
 def made_for(resources: Iterable[Resource], question: str) -> Resource | None:
     """What the answer to this question made, when it is here already."""
     return next((one for one in resources if made_by(one) == name_of(question)), None)
+
+
+def service_of(seen: Seen, reference: str, code: str) -> str:
+    """A service in words: as the chart calls it, else by its code."""
+    kind, _, name = reference.partition("/")
+    resource = seen.chart.resources.get((kind, name)) or {}
+    types = resource.get("type") if kind == "Encounter" else None
+    concept = next(iter(types), {}) if isinstance(types, list) else resource.get("code") or resource.get("vaccineCode")
+    return label_of(concept or {}) or (f"service {code}" if code else "this service")
+
+
+def lines_of(seen: Seen, *keys: str) -> Iterator[tuple[Finding, ServiceLine]]:
+    """The lines that findings of these keys hold, each line once."""
+    told: set[str] = set()
+    for finding in seen.held_by(*keys):
+        for line in (line for claim in seen.claims for line in claim.lines):
+            if line.ref and line.ref == finding.resource and line.ref not in told:
+                told.add(line.ref)
+                yield finding, line
 
 
 def label_of(concept: Mapping[str, Any]) -> str:

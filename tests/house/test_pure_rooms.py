@@ -18,7 +18,8 @@ MAY: dict[str, set[str]] = {
     "edits": {"domain"},
     "mapping": {"domain", "fhir"},
     "simulator": {"domain", "x12"},
-    "cycle": {"domain", "mapping", "edits", "x12", "fhir"},
+    "questions": {"domain", "mapping", "edits", "fhir"},
+    "cycle": {"domain", "mapping", "edits", "questions", "x12", "fhir"},
     "cds": {"domain", "mapping", "edits", "questions", "fhir", "cycle"},
 }
 
