@@ -71,7 +71,7 @@ class Call:
 
     def of(self, *keys: str) -> list[Resource]:
         """Their resources, each once."""
-        found = {(r.get("resourceType"), r.get("id")): r for key in keys for r in self.known.get(key, ())}
+        found = {f"{r.get('resourceType')}/{r.get('id')}": r for key in keys for r in self.known.get(key, ())}
         return list(found.values())
 
     @property

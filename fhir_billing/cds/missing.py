@@ -13,6 +13,7 @@ from fhir_billing.cds.card import Action, Card, Suggestion, marked
 from fhir_billing.cds.hook import Call, Resource
 from fhir_billing.cycle.bedside import bedside
 from fhir_billing.domain.question import CANT_SAY, SOMETHING_ELSE, Answer, Choice, Question
+from fhir_billing.mapping.shape import faults
 from fhir_billing.questions import laid
 
 NEEDED = ("patient", "encounter", "coverages", "conditions", "procedures", "charges")
@@ -132,6 +133,7 @@ def evidence_of(call: Call) -> list[Resource]:
         resource
         for resource in call.of("problems", "conditions")
         if resource.get("resourceType") == "Condition"
+        and not faults(resource)
         and not _is_of(resource, call.encounter)
         and not _codes(resource.get("clinicalStatus")) & _INACTIVE
         and not _codes(resource.get("verificationStatus")) & {"entered-in-error", "refuted"}

@@ -78,7 +78,7 @@ def _because(order: Resource, condition: Resource, label: str) -> Suggestion:
 def codes(order: Resource, call: Call) -> list[str]:
     """The billing codes of an order or appointment, by the site's own table."""
     found = (call.site.terminology.billing(concept, "procedure") for concept in _concepts(order))
-    return [] if order.get("status") in _OVER else list(dict.fromkeys(str(one["code"]) for one in found if one))
+    return [] if str(order.get("status")) in _OVER else list(dict.fromkeys(str(one["code"]) for one in found if one))
 
 
 def _concepts(order: Resource) -> Iterator[dict[str, Any]]:

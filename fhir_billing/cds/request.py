@@ -217,7 +217,7 @@ def _bundle(bundle: Resource, at: str) -> list[Resource]:
 
 def _resource(value: Any, at: str) -> Resource:
     found = _object(value, at)
-    if not isinstance(found.get("resourceType"), str):
+    if not isinstance(found.get("resourceType"), str) or not isinstance(found.get("id", ""), str):
         raise _wrong(at, "is no FHIR resource")
     return found
 

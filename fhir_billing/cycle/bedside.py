@@ -50,7 +50,7 @@ def bedside(
     """The visit now. `evidence`: the patient's other Conditions, which only suggest answers and are never billed by themselves."""
     found = list(resources)
     visit = next((r for r in found if _is(r, encounter)), None)
-    is_open = visit is not None and visit.get("status") in OPEN
+    is_open = visit is not None and str(visit.get("status")) in OPEN
     closed = [_finished(r, today) if is_open and _is(r, encounter) else r for r in found]
     given = tuple(a for a in answers if a.encounter == encounter and a.choice)
     drafted = draft_and_scrub(closed, site, encounter=encounter, answers=answers, today=today)

@@ -23,7 +23,7 @@ def cards(call: Call) -> list[Card]:
 
 def _days(call: Call) -> list[date]:
     starts = (
-        order.get("start") for order in call.orders if order.get("status") not in {"cancelled", "entered-in-error"}
+        order.get("start") for order in call.orders if str(order.get("status")) not in {"cancelled", "entered-in-error"}
     )
     return sorted({day for start in starts if isinstance(start, str) and (day := call.site.days.day(start))})
 
