@@ -152,7 +152,8 @@ def framed(face: Face, request: Request, here: Launched, template: str, *, statu
 
 def digits(question: Question) -> dict[str, int]:
     """Which key answers what: 1 to 9, in the order in which the answers stand."""
-    keys = [*(choice.key for choice in question.choices), SOMETHING_ELSE, CANT_SAY]
+    other = [SOMETHING_ELSE] if question.choices or question.finder or question.entry else []
+    keys = [*(choice.key for choice in question.choices), *other, CANT_SAY]
     return {key: number for number, key in enumerate(keys, 1) if number < 10}
 
 
@@ -167,6 +168,8 @@ def bill_for(found: AtHand) -> Bill:
         bill = replace(bill, missing=tuple(f for f in bill.missing if f.key not in about))
         if count and bill.word in {"Being prepared", "Needs you"}:
             return replace(bill, word="Needs you", headline=_left(count + len(bill.missing)))
+        if found.questions and not bill.missing:
+            return replace(bill, foot="Whoever asked sees your answer at once.")
         return bill
     return _open_bill(found, count)
 

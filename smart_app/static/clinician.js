@@ -7,7 +7,7 @@
   const say = (text) => { const place = $("[data-lost]"); place.hidden = !text; place.lastElementChild.textContent = text; };
   const wire = () => all("[data-print]").forEach((button) => { button.hidden = false; });
 
-  // The same page, fetched again: its parts take the place of ours.
+  // The page fetched again: its parts take the place of ours.
   function put(page) {
     for (const name of ["header", "main", "footer"]) {
       const fresh = $(`[data-part=${name}]`, page), old = $(`[data-part=${name}]`);
@@ -24,7 +24,7 @@
     return true;
   }
 
-  // One tap answers. Focus goes on to the next question, else to what became of it.
+  // One tap answers; focus goes to the next question, else to what became of it.
   let busy = false;
   document.addEventListener("submit", async (event) => {
     const form = event.target;
@@ -36,11 +36,12 @@
     const body = new URLSearchParams(new FormData(form, event.submitter));
     try {
       if (!(await load(form.getAttribute("action"), { method: "POST", body }))) return;
-      const to = $("[role=alert]") ? $(".ask:has([role=alert]) input:not([type=hidden]), .ask:has([role=alert]) h2") : $(".ask h2") || $("#said") || $("main");
+      const wrong = $(".err")?.closest(".ask") || document;
+      const to = $(".err") ? $("input:not([type=hidden])", wrong) || $("h2", wrong) : $(".ask h2") || $("#said") || $("main");
       say("");
       $("[data-told]").textContent = $("#said")?.textContent || "";
       to?.focus();
-    } catch { say("This was not saved: nothing answers. Try again in a moment."); }
+    } catch { say("Not saved: nothing answers. Try again."); }
     finally { busy = false; $("[data-busy]")?.removeAttribute("data-busy"); }
   }, true);
 
@@ -53,7 +54,7 @@
     if (!it) return;
     event.preventDefault();
     it.click();
-    if (it.matches("summary")) setTimeout(() => $("input:not([type=hidden])", it.parentElement)?.focus());
+    if (it.matches("summary")) setTimeout(() => $("input", it.parentElement)?.focus());
   });
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-print]")) window.print();
