@@ -221,12 +221,17 @@ def _reached(table: Table, needs: tuple[_Need, ...], known: Sequence[int]) -> tu
         _gather(found, several, known, tier)
         if len(found) >= LOOKED_AT:
             break
+    if not found and len(needs) > 1 and needs[-1].ways == ((needs[-1].ways[0][0][:1],),):
+        return _reached(table, needs[:-1], known)  # the next word has only begun
     if not found:
         needs = tuple(_perhaps_mistyped(table, n) for n in needs)
         loose: list[Collection[int]] = [n.begun | n.mistyped for n in needs]
         _gather(found, [loose], known, MISTYPED)
-        if not found and len(needs) > 1:
-            _gather(found, [list(some) for some in combinations(loose, len(needs) - 1)], known, ALL_BUT_ONE)
+        said = [some for some in loose if some]
+        if not found and 0 < len(said) < len(loose):
+            _gather(found, [said], known, ALL_BUT_ONE)  # some words are in no title at all
+        if not found and len(said) > 1:
+            _gather(found, [list(some) for some in combinations(said, len(said) - 1)], known, ALL_BUT_ONE)
     return needs, found
 
 

@@ -19,9 +19,10 @@ from fhir_billing.domain.errors import BillingError, NotThere
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.finder.search import Hit, Mine
 from smart_app.clinician.at_hand import at_hand, open_ones, short, visit_of
-from smart_app.clinician.this_visit import VISITS, framed, whose
+from smart_app.clinician.this_visit import framed, whose
 from smart_app.face import Face
 from smart_app.launch.session import Here, Launched, Said, SessionOver, chart_of, launching_of, name_of
+from smart_app.look import VISITS
 
 CHART_SECONDS: Final = 300
 MOST: Final = 20

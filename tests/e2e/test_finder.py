@@ -101,6 +101,21 @@ def test_the_chart_comes_first_and_a_star_keeps_a_code_at_hand(page: Page, ward:
     assert violations(inner(page)) == []
 
 
+@needs_table
+def test_without_script_a_search_is_a_form_and_a_heading_opens(chromium: Browser, ward: Ward, patient: Patient) -> None:
+    context = chromium.new_context(viewport={"width": 800, "height": 900}, java_script_enabled=False)
+    page = context.new_page()
+    app = arrived(page, ward, patient)
+    goto(page, "codes")
+    app.get_by_label("Words or code").fill("J45")
+    app.get_by_role("button", name="Search").click()
+    app.get_by_role("option", name=re.compile("^Asthma J45")).click()
+    expect(app.get_by_role("heading", name="Asthma")).to_be_visible()
+    expect(app.get_by_role("option").first).to_contain_text("J45.2")
+    assert "J45" not in inner(page).url
+    context.close()
+
+
 def test_a_visits_level_is_found_with_its_reason_and_told_to_billing(page: Page, ward: Ward, patient: Patient) -> None:
     app = arrived(page, ward, patient)
     goto(page, "level")

@@ -16,6 +16,7 @@ MAY: dict[str, set[str]] = {
     "x12": {"domain"},
     "fhir": {"domain", "fhir.resources", "msgspec"},
     "edits": {"domain"},
+    "finder": {"msgspec"},
     "mapping": {"domain", "fhir"},
     "simulator": {"domain", "x12"},
     "questions": {"domain", "mapping", "edits", "fhir"},
