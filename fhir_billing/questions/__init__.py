@@ -214,8 +214,9 @@ def service_of(seen: Seen, reference: str, code: str) -> str:
     kind, _, name = reference.partition("/")
     resource = seen.chart.resources.get((kind, name)) or {}
     types = resource.get("type") if kind == "Encounter" else None
-    concept = next(iter(types), {}) if isinstance(types, list) else resource.get("code") or resource.get("vaccineCode")
-    return label_of(concept or {}) or (f"service {code}" if code else "this service")
+    spoken: list[Resource] = types if isinstance(types, list) else []
+    concept = next(iter(spoken), None) or resource.get("code") or resource.get("vaccineCode") or {}
+    return label_of(concept) or (f"service {code}" if code else "this service")
 
 
 def lines_of(seen: Seen, *keys: str) -> Iterator[tuple[Finding, ServiceLine]]:

@@ -159,7 +159,8 @@ def test_the_question_is_asked_and_its_answer_makes_the_bill(case: Case) -> None
     after = seen(case, [answer])
     assert question.key not in {q.key for q in after.questions}
     assert after.answered == (answer,)
-    assert after.drafted is not None and after.drafted.is_ready, after.drafted.findings
+    assert after.drafted is not None
+    assert after.drafted.is_ready, after.drafted.findings
     assert case.has(after.drafted.claims[0].claim)
 
 
