@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
@@ -60,6 +61,8 @@ class FaceSettings:
     """Where codes are looked for."""
     launching: Launching | None = None
     """The EHRs that open our pages, when there are any."""
+    closing: threading.Event = field(default_factory=threading.Event)
+    """Set when the server stops: streams end then, so that it need not wait for them."""
     site: Site | None = None
     """By which a visit that is still open is drafted for its clinician."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Any
@@ -32,7 +33,9 @@ BEFORE = 1000
 def mount(app: FastAPI, wiring: Wiring, wake: Callable[[], None]) -> None:
     """Hang the faces under the application's root; its own routes go first."""
     chosen = wiring.settings
+    app.state.closing = threading.Event()
     settings = FaceSettings(
+        closing=app.state.closing,
         organization=wiring.site.title or wiring.site.billing.name,
         demo=chosen.demo,
         session_secret=chosen.session_secret,

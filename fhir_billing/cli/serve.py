@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from types import FrameType
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +18,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until stopped."""
     import uvicorn
+
+    class Server(uvicorn.Server):
+        """Streams that would go on for minutes are told to end, so that stopping takes a moment."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            closing = getattr(app.state, "closing", None)
+            if closing is not None:
+                closing.set()
+            super().handle_exit(sig, frame)
 
     from fhir_billing.api.app import create_app
     from fhir_billing.cli.opening import opened
@@ -31,5 +42,15 @@ def run(args: argparse.Namespace) -> int:
             )
             return 3
         app = create_app(wiring, beats=not args.no_worker and not wiring.settings.redis_url)
-        uvicorn.run(app, host=args.host, port=args.port, log_level="warning", access_log=False, server_header=False)
+        config = uvicorn.Config(
+            app,
+            host=args.host,
+            port=args.port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, raised again once everything has ended
+            Server(config).run()
     return 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -29,8 +28,6 @@ HEARTBEAT_SECONDS: Final = 15.0
 WHOLE_SECONDS: Final = 240.0
 RETRY: Final = 3000
 MOST_STREAMS: Final = 4
-CLOSING: Final = threading.Event()
-"""Set when the server stops: streams end then, so that it need not wait for them."""
 
 _open: Counter[str] = Counter()
 
@@ -96,7 +93,7 @@ async def _news(face: Face, owner: str, keys: tuple[str, ...], lasts: Callable[[
     _open[owner] += 1
     try:
         yield f"retry: {RETRY}\n\n"
-        while not CLOSING.is_set() and time.monotonic() - began < WHOLE_SECONDS:
+        while not face.settings.closing.is_set() and time.monotonic() - began < WHOLE_SECONDS:
             now = await run_in_threadpool(stamp, face, *keys)
             if now != last:
                 last, beat = now, time.monotonic()

@@ -285,7 +285,8 @@ def test_narrow_scopes_become_one_clear_sentence_and_no_crash(open_chart: Room) 
 
 
 def test_a_problem_list_that_may_not_be_read_only_leaves_fewer_answers(open_chart: Room) -> None:
-    page = open_chart.client.get(f"{open_chart.open(scopes='patient/Patient.rs patient/Encounter.rs')}/visit")
+    open_chart.chart.refused = {"Condition"}
+    page = open_chart.client.get(f"{open_chart.open()}/visit")
     (card,) = cards(page.text)
     assert "Sore throat" not in card
     assert "Something else" in card
@@ -417,6 +418,13 @@ def test_the_stream_sends_only_a_stamp_and_ends_by_itself(open_chart: Room, monk
         text = "".join(stream.iter_text())
     assert stamp
     assert text == f"retry: 3000\n\nid: {stamp[1]}\ndata: {stamp[1]}\n\n"
+
+
+def test_streams_end_when_the_server_stops(open_chart: Room) -> None:
+    base = open_chart.open()
+    open_chart.app.state.face.settings.closing.set()
+    with open_chart.client.stream("GET", f"{base}/live") as stream:
+        assert "".join(stream.iter_text()) == "retry: 3000\n\n"
 
 
 def test_looking_on_keeps_no_session_alive_and_a_stranger_hears_nothing(open_chart: Room) -> None:
