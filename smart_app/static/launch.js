@@ -115,4 +115,10 @@
 
   if (body.dataset.opening) open().catch(() => { const place = document.querySelector("[data-say]"); if (place) place.textContent = "The page cannot be reached. Open it again from the chart."; });
   else if (token()) carry();
+  else if (window.origin === "null") {
+    // A frame without an origin that the browser let keep its cookie: forms and links carry it, a script's requests do not.
+    // So the page is read and answered as if there were no script.
+    window.addEventListener("submit", (event) => event.stopImmediatePropagation(), true);
+    window.visit.live = () => {};
+  }
 })();

@@ -30,7 +30,7 @@ from tests.conftest import Peer
 from tests.e2e.bedside import served
 
 SECRET = "only-for-this-test-" * 2
-CHART = [
+CHART: list[dict[str, Any]] = [
     {"resourceType": "Patient", "id": "p1", "name": [{"family": "Zztest-One"}]},
     {"resourceType": "Patient", "id": "p2", "name": [{"family": "Zztest-Two"}]},
     *(
