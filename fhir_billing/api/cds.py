@@ -18,6 +18,7 @@ from fastapi.responses import Response
 
 from fhir_billing.api import cds_chart
 from fhir_billing.api.cds_clients import Caller, Keys, verified
+from fhir_billing.api.errors import outcome
 from fhir_billing.api.guard import body_of
 from fhir_billing.cds import all_hooks
 from fhir_billing.cds.card import Card, as_json, card_id
@@ -82,6 +83,9 @@ async def _worked(request: Request, name: str, path: str, most: int, work: Any) 
         return answer
     except MalformedResource as error:
         return _wrong(request, 400, error.code, str(error))
+    except BillingError as error:
+        status, _ = outcome(error)
+        return _wrong(request, status, error.code, error.say)
     except HTTPException as error:
         return _wrong(request, error.status_code, "too-large", f"a call holds {most} bytes at most")
 

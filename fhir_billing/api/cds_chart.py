@@ -6,6 +6,7 @@ The EHR's token goes to the EHR of a launch file and nowhere else; an address th
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from typing import Final
@@ -52,15 +53,27 @@ def known(request: Request, hook: Hook, wiring: Wiring) -> Known:
         for key, template in hook.prefetch.items()
         if key not in request.prefetched and (place := filled(template, request.context))
     }
-    chart = chart_for(request, wiring) if missing else None
+    ends = time.monotonic() + READ_SECONDS
+    chart = _in_time(_readers().submit(chart_for, request, wiring)) if missing else None
     if chart is None:
         return request.prefetched
     over = threading.Event()
     asked = {key: _readers().submit(_read, chart, place, over) for key, place in missing.items()}
-    wait(asked.values(), timeout=READ_SECONDS)
+    wait(asked.values(), timeout=max(0.0, ends - time.monotonic()))
     over.set()  # what has not begun yet is not begun any more
     read = {key: mine for key, found in asked.items() if (mine := _mine(found, request, key)) is not None}
     return {**request.prefetched, **read}
+
+
+def _in_time(found: Future[UserChart | None]) -> UserChart | None:
+    """Who reads: finding that out may ask the EHR where it gives tokens, so it takes its part of the time."""
+    try:
+        return found.result(timeout=READ_SECONDS)
+    except TimeoutError:
+        return None
+    except BillingError as error:
+        log("cds").warning("the chart cannot be reached", why=error.code)
+        return None
 
 
 def _read(chart: UserChart, place: str, over: threading.Event) -> tuple[Resource, ...]:

@@ -1,6 +1,6 @@
 """What a visit will cost a patient is said before it, or not at all: a number that nobody has computed is not a number.
 
-Only where no question is asked: money never stands beside one.
+Only where no question is asked, for money never stands beside one; and only where the site lets clinicians see charges.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from fhir_billing.domain.money import show
 
 
 def expected(call: Call) -> list[Card]:
-    """A card when the patient's share is known; none while it is not known yet."""
-    if call.expected is None:
+    """A card when the patient's share is known; none while it is not known yet, or where the site shows none."""
+    if call.expected is None or not call.site.clinicians.see_charges:
         return []
     return [
         Card(

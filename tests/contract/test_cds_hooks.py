@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from fhir_billing.api import cds_chart
 from fhir_billing.cds import all_hooks
 from fhir_billing.cycle.work import work_all
+from fhir_billing.domain.errors import EhrUnavailable
+from fhir_billing.ehr.connect import EhrSettings, connect
 from tests.contract.cds_ehr import Ehr, FhirServer, bundle, checked, prefetch, public_keys, serving, the_chart
 from tests.unit.mapping import visits
 
@@ -160,6 +163,17 @@ def test_what_cannot_be_read_in_time_gives_no_card(
     assert ehr.cards(DISCHARGE, prefetch=come, **access(server)) == []
 
 
+@pytest.mark.parametrize("slow", [0.0, 0.6])
+def test_an_ehr_that_cannot_be_reached_gives_no_card(ehr: Ehr, monkeypatch: pytest.MonkeyPatch, slow: float) -> None:
+    def broken(_: object) -> None:
+        time.sleep(slow)
+        raise EhrUnavailable("the EHR does not answer")
+
+    monkeypatch.setattr(cds_chart, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(type(ehr.story.wiring), "own_chart", property(broken))
+    assert ehr.cards(DISCHARGE) == []
+
+
 def test_half_a_chart_gives_no_card(ehr: Ehr, server: FhirServer) -> None:
     come = prefetch(server.chart, DISCHARGE)
     del come["conditions"]
@@ -169,6 +183,41 @@ def test_half_a_chart_gives_no_card(ehr: Ehr, server: FhirServer) -> None:
 def test_a_scope_that_was_not_granted_gives_no_card(ehr: Ehr, server: FhirServer) -> None:
     del server.chart["encounter"][0]["subject"]
     assert ehr.cards(DISCHARGE, **access(server)) == []
+
+
+def test_without_a_token_the_billing_service_reads_with_its_own_client(
+    ehr: Ehr, server: FhirServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ehr.story.wiring.__dict__, "ehr", connect(EhrSettings(url=server.url)))
+    whole = ehr.cards(DISCHARGE, prefetch=prefetch(server.chart, DISCHARGE))
+    assert ehr.cards(DISCHARGE) == ehr.cards(DISCHARGE, fhirServer=server.url) == whole
+    assert {token for _, token in server.asked} == {""}
+    server.asked.clear()
+    assert ehr.cards(DISCHARGE, fhirServer="https://other.example/fhir") == []
+    assert server.asked == []
+
+
+def test_what_billing_asked_is_shown_to_whom_it_was_asked_until_it_is_answered(
+    server: FhirServer, tmp_path: Path
+) -> None:
+    ehr = Ehr(tmp_path, iss=server.url)
+    closed = copy.deepcopy([one for found in server.chart.values() for one in found])
+    next(r for r in closed if r["resourceType"] == "Encounter")["status"] = "finished"
+    ehr.story.visit("Encounter/e", closed)
+    ehr.story.act("ask", encounter="Encounter/e", ask="Which knee was it?", choices=[], asked_of="Practitioner/dr")
+    hook = "billing-patient-view"
+    come = prefetch(server.chart, hook)
+    (card,) = ehr.cards(hook, prefetch=come)
+    assert card["summary"] == "Which knee was it?"
+    assert ehr.cards(hook, prefetch=come, context={"userId": "Practitioner/other"}) == []
+    assert "Which knee was it?" in {
+        c["summary"] for c in ehr.cards(DISCHARGE, prefetch=prefetch(server.chart, DISCHARGE))
+    }
+    key = json.loads(card["links"][0]["appContext"])["question"]
+    said = {"question": key, "kind": "asked", "encounter": "Encounter/e", "choice": "something-else", "text": "left"}
+    assert "done" in ehr.story.act("answer", encounter="Encounter/e", answer=said)
+    assert ehr.cards(hook, prefetch=come) == []
+    ehr.close()
 
 
 def test_each_look_at_a_chart_is_in_the_audit_trail(ehr: Ehr, server: FhirServer) -> None:

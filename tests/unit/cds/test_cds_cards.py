@@ -13,7 +13,7 @@ from fhir_billing.cds.card import Card, as_json, marked, plain
 from fhir_billing.cds.hook import Call, filled
 from fhir_billing.cds.missing import changes
 from fhir_billing.domain.question import Question
-from fhir_billing.mapping.site import Site
+from fhir_billing.mapping.site import Clinicians, Site
 from tests.unit.mapping import visits
 
 Resource = dict[str, Any]
@@ -190,10 +190,13 @@ def test_what_billing_asked_about_another_visit_is_answered_on_our_page() -> Non
 
 
 def test_an_expected_cost_that_is_not_known_gives_no_card_and_is_never_beside_a_question() -> None:
-    assert said(call("billing-appointment-book")) == []
-    assert said(replace(call("billing-appointment-book"), expected=2500)) == ["The patient will owe about $25.00."]
+    shown = replace(visits.site(), clinicians=Clinicians(see_charges=True))
+    book = call("billing-appointment-book", on=shown)
+    assert said(book) == []
+    assert said(replace(book, expected=2500)) == ["The patient will owe about $25.00."]
+    assert said(replace(call("billing-appointment-book"), expected=2500)) == []
     for hook in set(all_hooks()) - {"billing-appointment-book"}:
-        assert not any("$" in one for one in said(replace(call(hook, conditions=()), expected=2500)))
+        assert not any("$" in one for one in said(replace(call(hook, on=shown, conditions=()), expected=2500)))
 
 
 def test_more_cards_than_a_reader_reads_are_not_shown() -> None:
