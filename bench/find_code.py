@@ -14,7 +14,8 @@ from typing import Any
 from bench.timing import median
 from fhir_billing import mapping_files
 from fhir_billing.code_tables import diagnoses
-from fhir_billing.finder.search import search, synonyms
+from fhir_billing.finder.needs import synonyms
+from fhir_billing.finder.search import search
 from fhir_billing.finder.table import Table
 from fhir_billing.finder.words import asked, words
 from fhir_billing.settings import mappings_root

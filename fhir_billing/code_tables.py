@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from fhir_billing.cycle.ports import Habits
-from fhir_billing.finder.search import Hit, Mine, Synonyms, opened, search, synonyms
+from fhir_billing.finder.needs import Synonyms, synonyms
+from fhir_billing.finder.search import Hit, Mine, opened, search
 from fhir_billing.finder.table import Entry, Table, build, plain_code, unpack
 from fhir_billing.mapping.site import Site
 

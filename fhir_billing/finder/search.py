@@ -7,23 +7,20 @@ only then what the words alone make likely. A code that was typed exactly beats 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
-from heapq import nlargest, nsmallest
+from heapq import nsmallest
 from itertools import combinations
 from typing import Final
 
+from fhir_billing.finder.needs import Need, Synonyms, needs_of, perhaps_mistyped
 from fhir_billing.finder.table import Table, plain_code
-from fhir_billing.finder.typing_errors import meant
 from fhir_billing.finder.words import WEIGHTLESS, asked, outside_brackets, words
 
 LOOKED_AT: Final = 150
 """Entries whose words are compared one by one; the numbers of a table put the likely ones first."""
 MISTYPED: Final = 3
 ALL_BUT_ONE: Final = 4
-SHORT: Final = 3
-"""A beginning of so few letters may be many words: the commonest are meant."""
-Synonyms = Mapping[tuple[str, ...], tuple[tuple[str, ...], ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +50,6 @@ class Hit:
     score: float = 0.0
 
 
-def synonyms(rows: Iterable[Sequence[str]]) -> Synonyms:
-    """Rows of what people say and what tables say, ready for a search."""
-    found: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {}
-    for said, *meanings in rows:
-        heard = asked(said)
-        found[heard] = (*found.get(heard, ()), *(words(meaning) for meaning in meanings))
-    return found
-
-
 def search(
     table: Table,
     question: str,
@@ -77,7 +65,7 @@ def search(
     known = [n for c in (*mine.chart, *mine.favourites, *mine.used) if (n := table.find(c)) is not None]
     typed = plain_code(question[:40])
     by_code = table.beginning(typed, most) if typed and _like_code(table, typed) else []
-    needs = _needs(table, asked(question), said or {})
+    needs = needs_of(table, asked(question), said or {})
     reached: dict[int, int] = {}
     if by_code:
         needs = ()
@@ -123,88 +111,13 @@ def _like_code(table: Table, typed: str) -> bool:
     )
 
 
-# ---- what a question needs
-
-
-@dataclass(frozen=True, slots=True)
-class _Need:
-    """One thing that an entry must say, in any of these ways."""
-
-    ways: tuple[tuple[str, ...], ...]
-    exact: frozenset[int]
-    begun: frozenset[int]
-    mistyped: frozenset[int]
-    heard: frozenset[str]
-    """Words that count as said when a title has them."""
-    starts: tuple[str, ...]
-
-
-def _needs(table: Table, question: tuple[str, ...], said: Synonyms) -> tuple[_Need, ...]:
-    longest = max(map(len, said), default=1)
-    found: list[_Need] = []
-    at = 0
-    while at < len(question):
-        sizes = range(min(longest, len(question) - at), 1, -1)
-        size = next((size for size in sizes if question[at : at + size] in said), 1)
-        phrase = question[at : at + size]
-        found.append(_need(table, phrase, said.get(phrase, ())))
-        at += len(phrase)
-    return tuple(found)
-
-
-def _need(table: Table, phrase: tuple[str, ...], meanings: tuple[tuple[str, ...], ...]) -> _Need:
-    ways = (phrase, *meanings)
-    exact: set[int] = set()
-    for way in ways:
-        exact |= _all(table, [table.word(word) for word in way])
-    begun = exact | _all(table, [*(table.word(w) for w in phrase[:-1]), _beginning(table, phrase[-1])])
-    return _Need(
-        ways=ways,
-        exact=frozenset(exact),
-        begun=frozenset(begun),
-        mistyped=frozenset(),
-        heard=frozenset(w for way in ways for w in way),
-        starts=(phrase[-1],) if len(phrase[-1]) > 1 else (),
-    )
-
-
-def _perhaps_mistyped(table: Table, need: _Need) -> _Need:
-    """The same, and what its words would mean with a letter wrong."""
-    phrase = need.ways[0]
-    near = [place for place, _ in meant(table, phrase[0])] if len(phrase) == 1 else []
-    if not near:
-        return need
-    found = {number for place in near for number in table.with_word(place)}
-    return replace(need, mistyped=frozenset(found), heard=need.heard | {table.vocabulary[place] for place in near})
-
-
-def _beginning(table: Table, start: str) -> Sequence[int]:
-    if len(start) < 2:
-        return table.word(start)
-    places = table.words_beginning(start)
-    return places if len(start) > SHORT else nlargest(8, places, key=lambda place: len(table.with_word(place)))
-
-
-def _all(table: Table, places: Sequence[Sequence[int]]) -> set[int]:
-    """The entries that have a word of each range."""
-    found: set[int] | None = None
-    for several in sorted(places, key=len):
-        here: set[int] = set()
-        for place in several:
-            here.update(table.with_word(place))
-        found = here if found is None else found & here
-        if not found:
-            return set()
-    return found or set()
-
-
 # ---- what a question reaches
 
 
 Tier = list[list[Collection[int]]]
 
 
-def _reached(table: Table, needs: tuple[_Need, ...], known: Sequence[int]) -> tuple[tuple[_Need, ...], dict[int, int]]:
+def _reached(table: Table, needs: tuple[Need, ...], known: Sequence[int]) -> tuple[tuple[Need, ...], dict[int, int]]:
     """Entry → how far from the exact words it was found; the likely ones, and those that are near to whoever asks.
 
     Answers with the needs too: where nothing says the words as typed, what they may have been meant to be is heard as well.
@@ -224,7 +137,7 @@ def _reached(table: Table, needs: tuple[_Need, ...], known: Sequence[int]) -> tu
     if not found and len(needs) > 1 and needs[-1].ways == ((needs[-1].ways[0][0][:1],),):
         return _reached(table, needs[:-1], known)  # the next word has only begun
     if not found:
-        needs = tuple(_perhaps_mistyped(table, n) for n in needs)
+        needs = tuple(perhaps_mistyped(table, n) for n in needs)
         loose: list[Collection[int]] = [n.begun | n.mistyped for n in needs]
         _gather(found, [loose], known, MISTYPED)
         said = [some for some in loose if some]
@@ -266,7 +179,7 @@ class _Look:
     mine: Mine
     allowed: Collection[str] | None
 
-    def hit(self, number: int, needs: tuple[_Need, ...], tier: int) -> Hit:
+    def hit(self, number: int, needs: tuple[Need, ...], tier: int) -> Hit:
         """The entry as an answer, with how well it says what was asked."""
         table, mine = self.table, self.mine
         code, title = table.codes[number], table.titles[number]
@@ -296,7 +209,7 @@ class _Look:
         )
 
 
-def _fit(text: str, needs: tuple[_Need, ...]) -> float:
+def _fit(text: str, needs: tuple[Need, ...]) -> float:
     """The share of what a text says that was asked for, and of what was asked for that it says."""
     if not needs:
         return 0.0
@@ -315,7 +228,7 @@ def _fit(text: str, needs: tuple[_Need, ...]) -> float:
     return (hit / weight if weight else 0.0) + met + leads
 
 
-def _met(need: _Need, said: tuple[str, ...]) -> float:
+def _met(need: Need, said: tuple[str, ...]) -> float:
     if any(all(word in said for word in way) for way in need.ways):
         return 1.0
     if need.mistyped and any(word in need.heard for word in said):

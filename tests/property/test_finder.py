@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_billing.code_tables import diagnoses
-from fhir_billing.finder.search import Mine, opened, search, synonyms
+from fhir_billing.finder.needs import synonyms
+from fhir_billing.finder.search import Mine, opened, search
 from fhir_billing.finder.table import Entry, build, plain_code
 
 WORDS = ["fracture", "left", "right", "knee", "pain", "asthma", "diabetes", "acute", "of", "other", "wrist", "open"]

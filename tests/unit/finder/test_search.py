@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from fhir_billing.finder.search import Mine, opened, search, synonyms
+from fhir_billing.finder.needs import synonyms
+from fhir_billing.finder.search import Mine, opened, search
 from fhir_billing.finder.table import Entry, Table, build, pack, unpack
 
 ENTRIES = [
