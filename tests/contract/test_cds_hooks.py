@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 
 from fhir_billing.api import cds_chart
 from fhir_billing.cds import all_hooks
 from fhir_billing.cycle.work import work_all
 from fhir_billing.domain.errors import EhrUnavailable
+from fhir_billing.ehr.client import FhirClient
 from fhir_billing.ehr.connect import EhrSettings, connect
+from fhir_billing.fhir.text import dumps, loads
 from tests.contract.cds_ehr import Ehr, FhirServer, bundle, checked, prefetch, public_keys, serving, the_chart
+from tests.e2e import charts
 from tests.unit.mapping import visits
+
+if TYPE_CHECKING:
+    from tests.conftest import Sekmet
 
 DISCHARGE = "billing-encounter-discharge"
 
@@ -364,3 +372,17 @@ def test_a_new_key_at_the_pinned_address_is_found_by_one_more_look(
         monkeypatch.setattr("fhir_billing.api.cds_clients.AGAIN", 0.0)
         assert [call("two"), call("one"), len(keys.asked)] == [200, 401, 3]
         ehr.close()
+
+
+def test_an_ehr_that_nobody_here_wrote_is_read_when_nothing_came_along(sekmet: Sekmet, tmp_path: Path) -> None:
+    client = FhirClient(sekmet.url, httpx2.Client(timeout=30))
+    client.batch({"resourceType": "Bundle", "type": "batch", "entry": charts.entries("clinic")})
+    own = dumps([one for one in charts.entries("ada") if one["resource"]["resourceType"] != "Condition"])
+    entries = loads(re.sub(rb'(/|")ada(?=[-"])', rb"\1uncoded", own))  # a patient that no other test knows
+    client.batch({"resourceType": "Bundle", "type": "batch", "entry": entries})
+    ehr = Ehr(tmp_path, iss=sekmet.url)
+    ehr.story.wiring.__dict__["ehr"] = connect(EhrSettings(url=sekmet.url))
+    who = {"userId": "Practitioner/dr-lin", "patientId": "uncoded", "encounterId": "uncoded-visit"}
+    (card,) = ehr.cards(DISCHARGE, context=who)
+    assert card["summary"] == "Why was the patient seen?" and "suggestions" not in card
+    ehr.close()
