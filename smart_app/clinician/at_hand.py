@@ -121,7 +121,7 @@ def in_a_sentence(error: BillingError) -> str:
     """What stands in the way of reading the chart, and what happens all the same."""
     if isinstance(error, ScopeMissing):
         return (
-            "The EHR does not let this page read all that a bill needs, so what is missing cannot be shown before the visit "
+            "The EHR does not allow this page to read all that a bill needs, so what is missing cannot be shown before the visit "
             "is finished. Billing reads the visit by itself then."
         )
     if isinstance(error, NotNow):
