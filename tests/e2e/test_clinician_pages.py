@@ -281,7 +281,7 @@ def test_narrow_scopes_become_one_clear_sentence_and_no_crash(open_chart: Room) 
     open_chart.chart.refused = {"ChargeItem"}
     page = open_chart.client.get(f"{open_chart.open(scopes='launch patient/Patient.rs')}/visit")
     assert page.status_code == 200
-    assert "The EHR does not let this page read all that a bill needs" in page.text
+    assert "The EHR does not allow this page to read all that a bill needs" in page.text
 
 
 def test_a_problem_list_that_may_not_be_read_only_leaves_fewer_answers(open_chart: Room) -> None:
