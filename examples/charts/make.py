@@ -390,6 +390,56 @@ def tess() -> list[R]:
     return made
 
 
+def problem(name: str, who: str, code: str, text: str, since: str) -> R:
+    """An entry of the problem list: it belongs to no visit."""
+    made = condition(name, who, "", code, category=[concept(f"{HL7}condition-category", "problem-list-item")])
+    made["code"]["text"] = text
+    return {k: v for k, v in made.items() if k != "encounter"} | {"onsetDateTime": since, "recordedDate": since}
+
+
+def nell() -> list[R]:
+    """Three visits that stay open: a visit that names no diagnosis, one with a knee and no side, one from afar."""
+    name, plan = "nell", coverage("nell-plan", "nell", "EXC01", "EX100027")
+    knee = [
+        condition("nell-knee-dx1", name, "nell-knee", "M25.569"),
+        condition("nell-knee-dx2", name, "nell-knee", "I10"),
+    ]
+    knee[0]["code"]["text"], knee[1]["code"]["text"] = "Knee pain", "High blood pressure"
+    lines = [("73560", "95.00", "Knee x-ray"), ("72148", "1310.00", "Spine scan"), ("99406", "28.00", "Counselling")]
+    charges = [
+        charge(f"nell-knee-charge{n}", name, "nell-knee", code, price) for n, (code, price, _) in enumerate(lines, 1)
+    ]
+    for made, (_, _, text) in zip(charges, lines, strict=True):
+        made["code"]["text"] = text
+    office = [
+        charge("nell-office-charge1", name, "nell-office", "99213", "125.00"),
+        charge("nell-office-charge2", name, "nell-office", "20600", "140.00"),
+    ]
+    office[1]["code"]["text"] = "Finger injection"
+    return [
+        patient(name, "Nell", "1961-09-12", "female"),
+        plan,
+        problem("nell-problem1", name, "M19.041", "Arthritis of the right hand", "2025-11-03"),
+        problem("nell-problem2", name, "E11.9", "Type 2 diabetes", "2019-05-20"),
+        problem("nell-problem3", name, "J30.2", "Hay fever", "2025-06-01") | {
+            "clinicalStatus": concept(f"{HL7}condition-clinical", "resolved")
+        },
+        encounter("nell-office", name),
+        *office,
+        encounter("nell-knee", name, start=at(DAY, "11:00"), end=at(DAY, "11:40")),
+        *knee,
+        *charges,
+        encounter("nell-afar", name, start=at(DAY, "14:00"), end=at(DAY, "14:20")),
+        condition("nell-afar-dx1", name, "nell-afar", "E11.9"),
+        charge("nell-afar-charge1", name, "nell-afar", "99213", "125.00", modifiers=("95",)),
+    ]  # fmt: skip
+
+
+def open_charts() -> dict[str, list[R]]:
+    """Charts whose visits stay open, in a folder of their own: a clinician is asked about them."""
+    return {"nell": nell()}
+
+
 def charts() -> dict[str, list[R]]:
     virtual = {"act": "VR"}
     return {
@@ -445,6 +495,8 @@ def main() -> None:
     (HERE / "clinic.json").write_text(dump(clinic()), encoding="utf-8")
     for name, resources in charts().items():
         (HERE / f"{name}.json").write_text(dump(resources), encoding="utf-8")
+    for name, resources in open_charts().items():
+        (HERE / "open" / f"{name}.json").write_text(dump(resources), encoding="utf-8")
 
 
 if __name__ == "__main__":

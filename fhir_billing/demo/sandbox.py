@@ -100,6 +100,7 @@ def load_charts(wiring: Wiring, folder: Path) -> Charts:
     days = (wiring.site.local(wiring.clock.now()) - timedelta(days=3) - CHARTED).days
     charts = Charts()
     paths = [folder / "clinic.json", *sorted(p for p in folder.glob("*.json") if p.name != "clinic.json")]
+    paths += sorted(folder.glob("open/*.json"))  # what a clinician is asked about while the visit is open
     for path in paths:
         bundle = copy.deepcopy(loads(path.read_bytes()))
         bundle["entry"] = [{**entry, "resource": shift(entry["resource"], days)} for entry in bundle["entry"]]
@@ -113,7 +114,8 @@ def load_charts(wiring: Wiring, folder: Path) -> Charts:
         for entry in bundle["entry"]:
             resource = entry["resource"]
             if resource["resourceType"] == "Encounter" and resource["status"] == "in-progress":
-                charts.visits += [resource] if resource["id"] not in STAY_OPEN else []
+                stays = resource["id"] in STAY_OPEN or path.parent.name == "open"
+                charts.visits += [] if stays else [resource]
     return charts
 
 

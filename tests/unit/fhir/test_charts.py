@@ -14,7 +14,7 @@ from fhir_billing.fhir.r4 import complaints
 from fhir_billing.fhir.text import loads
 
 FOLDER = Path(__file__).resolve().parents[3] / "examples" / "charts"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+NAMES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.json"))
 
 
 def resources(name: str) -> list[dict[str, Any]]:
@@ -38,7 +38,7 @@ def test_the_json_is_what_the_generator_writes() -> None:
     assert spec.loader
     make = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make)
-    written = {"clinic": make.clinic(), **make.charts()}
+    written = {"clinic": make.clinic(), **make.charts(), **{f"open/{n}": c for n, c in make.open_charts().items()}}
     assert sorted(written) == NAMES
     for name, made in written.items():
         assert (FOLDER / f"{name}.json").read_text(encoding="utf-8") == make.dump(made), name

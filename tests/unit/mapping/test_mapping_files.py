@@ -86,7 +86,7 @@ PROFESSIONAL = "claim-professional/mapping.yaml"
         ("sites/demo/site.yaml", "charges:", "charge:", r"site\.yaml: nobody reads charge"),
         ("sites/demo/site.yaml", "charges: chargeitem", "charges: some", "charges is 'some'"),
         ("sites/demo/site.yaml", "timezone: America/New_York", "timezone: America/Nowhere", "missing or not known"),
-        ("sites/demo/site.yaml", "practitioners_without_npi:", "edits: {no-such: {}}\npractitioners_without_npi:", "no such edit"),
+        ("sites/demo/site.yaml", "  laterality:", "  no-such: {}\n  laterality:", "no such edit"),
         ("sites/demo/overlay.yaml", "claim-professional@1.0", "claim-professional@0.9", "extends claim-professional@0.9"),
         ("sites/demo/overlay.yaml", "about:", "slots: {nothing: x}\nabout:", "has no slot nothing"),
         ("payers/EXC01.yaml", "90 days", "ninety", "no number of days"),

@@ -15,6 +15,7 @@ from fhir_billing.cycle.bedside import Bedside, bedside
 from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.finding import Owner
 from fhir_billing.domain.question import CANT_SAY, SOMETHING_ELSE, Answer, Choice, Question
+from fhir_billing.fhir.r4 import complaints
 from fhir_billing.mapping.site import Clinicians, Site
 from fhir_billing.questions import kinds, laid, wrong
 from tests.e2e import charts
@@ -26,11 +27,10 @@ Resource = dict[str, Any]
 
 
 def site(**changes: Any) -> Site:
-    found = replace(mapping_files.load("demo", ROOT / "mappings"))
-    made = copy.copy(found)
-    for name, value in changes.items():
+    """The demo's site without its lists, and with these."""
+    made = copy.copy(mapping_files.load("demo", ROOT / "mappings"))
+    for name, value in {"edits": {}, "clinicians": Clinicians(), **changes}.items():
         setattr(made, name, value)
-    made.mapper = found.mapper if hasattr(found, "mapper") else mapping_files.load("demo", ROOT / "mappings").mapper
     return made
 
 
@@ -170,6 +170,9 @@ def test_an_answer_is_laid_once_changed_by_the_next_and_taken_back(case: Case) -
     once = laid(case.chart, [answer], site(**case.site))
     assert once != case.chart
     assert laid(once, [answer], site(**case.site)) == once
+    assert [complaints(r) for r in once if r not in case.chart] == [[]], (
+        "one resource is new or changed, and it is valid R4"
+    )
     back = laid(once, [replace(answer, choice="")], site(**case.site))
     assert seen(replace(case, chart=back)).questions == seen(case).questions
     for other in question.choices[1:2]:
@@ -270,3 +273,14 @@ def test_a_side_never_names_another_disease() -> None:
     case = CASES["laterality of a diagnosis"]
     answer = replace(answer_to(question_of(case), "right"), code="C50.911")
     assert laid(case.chart, [answer], site(**case.site)) == case.chart
+
+
+def test_the_open_visits_of_the_demo_ask_every_kind() -> None:
+    chart = [*charts.clinic(), *charts.bundle("open/nell.json")]
+    demo = mapping_files.load("demo", ROOT / "mappings")
+    asked = {
+        question.kind
+        for name in ("office", "knee", "afar")
+        for question in bedside(chart, demo, encounter=f"Encounter/nell-{name}", today=TODAY).questions
+    }
+    assert asked == {key for key, kind in kinds().items() if kind.settles}
