@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from heapq import nlargest
 from typing import Final
 
@@ -29,17 +30,43 @@ def synonyms(rows: Iterable[Sequence[str]]) -> Synonyms:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Need:
-    """One thing that an entry must say, in any of these ways."""
+    """One thing that an entry must say, in any of these ways. Which entries do is found when it is asked for."""
 
+    table: Table
     ways: tuple[tuple[str, ...], ...]
-    exact: frozenset[int]
-    begun: frozenset[int]
-    mistyped: frozenset[int]
-    heard: frozenset[str]
-    """Words that count as said when a title has them."""
-    starts: tuple[str, ...]
+    """As it was typed first, then what people mean by it."""
+    near: tuple[int, ...] = ()
+    """Places of the words that it may have been meant to be."""
+
+    @cached_property
+    def exact(self) -> set[int]:
+        """Entries that say it as typed, or as tables say it."""
+        several = [_all(self.table, [self.table.word(word) for word in way]) for way in self.ways]
+        return several[0].union(*several[1:]) if len(several) > 1 else several[0]
+
+    @cached_property
+    def begun(self) -> set[int]:
+        """The same, and those where its last word is only begun."""
+        table, phrase = self.table, self.ways[0]
+        return self.exact | _all(table, [*(table.word(w) for w in phrase[:-1]), _beginning(table, phrase[-1])])
+
+    @cached_property
+    def loose(self) -> set[int]:
+        """The same, and those that say what it may have been meant to be."""
+        return self.begun.union(*(self.table.with_word(place) for place in self.near)) if self.near else self.begun
+
+    @cached_property
+    def heard(self) -> frozenset[str]:
+        """Words that count as said when a title has them."""
+        return frozenset(w for way in self.ways for w in way) | {self.table.vocabulary[place] for place in self.near}
+
+    @cached_property
+    def starts(self) -> tuple[str, ...]:
+        """What a word of a title may begin with."""
+        last = self.ways[0][-1]
+        return (last,) if len(last) > 1 else ()
 
 
 def needs_of(table: Table, question: tuple[str, ...], said: Synonyms) -> tuple[Need, ...]:
@@ -51,35 +78,16 @@ def needs_of(table: Table, question: tuple[str, ...], said: Synonyms) -> tuple[N
         sizes = range(min(longest, len(question) - at), 1, -1)
         size = next((size for size in sizes if question[at : at + size] in said), 1)
         phrase = question[at : at + size]
-        found.append(_need(table, phrase, said.get(phrase, ())))
+        found.append(Need(table, (phrase, *said.get(phrase, ()))))
         at += len(phrase)
     return tuple(found)
-
-
-def _need(table: Table, phrase: tuple[str, ...], meanings: tuple[tuple[str, ...], ...]) -> Need:
-    ways = (phrase, *meanings)
-    exact: set[int] = set()
-    for way in ways:
-        exact |= _all(table, [table.word(word) for word in way])
-    begun = exact | _all(table, [*(table.word(w) for w in phrase[:-1]), _beginning(table, phrase[-1])])
-    return Need(
-        ways=ways,
-        exact=frozenset(exact),
-        begun=frozenset(begun),
-        mistyped=frozenset(),
-        heard=frozenset(w for way in ways for w in way),
-        starts=(phrase[-1],) if len(phrase[-1]) > 1 else (),
-    )
 
 
 def perhaps_mistyped(table: Table, need: Need) -> Need:
     """The same, and what its words would mean with a letter wrong."""
     phrase = need.ways[0]
-    near = [place for place, _ in meant(table, phrase[0])] if len(phrase) == 1 else []
-    if not near:
-        return need
-    found = {number for place in near for number in table.with_word(place)}
-    return replace(need, mistyped=frozenset(found), heard=need.heard | {table.vocabulary[place] for place in near})
+    near = tuple(place for place, _ in meant(table, phrase[0])) if len(phrase) == 1 else ()
+    return replace(need, near=near) if near else need
 
 
 def _beginning(table: Table, start: str) -> Sequence[int]:

@@ -6,7 +6,7 @@ only then what the words alone make likely. A code that was typed exactly beats 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from heapq import nsmallest
@@ -114,7 +114,7 @@ def _like_code(table: Table, typed: str) -> bool:
 # ---- what a question reaches
 
 
-Tier = list[list[Collection[int]]]
+Tier = list[list[set[int]]]
 
 
 def _reached(table: Table, needs: tuple[Need, ...], known: Sequence[int]) -> tuple[tuple[Need, ...], dict[int, int]]:
@@ -125,12 +125,7 @@ def _reached(table: Table, needs: tuple[Need, ...], known: Sequence[int]) -> tup
     found: dict[int, int] = {}
     if not needs:
         return needs, found
-    tiers: list[Tier] = [
-        [[n.exact for n in needs]],
-        [[*(n.exact for n in needs[:-1]), needs[-1].begun]],
-        [[n.begun for n in needs]],
-    ]
-    for tier, several in enumerate(tiers):
+    for tier, several in enumerate(_tiers(needs)):
         _gather(found, several, known, tier)
         if len(found) >= LOOKED_AT:
             break
@@ -138,7 +133,7 @@ def _reached(table: Table, needs: tuple[Need, ...], known: Sequence[int]) -> tup
         return _reached(table, needs[:-1], known)  # the next word has only begun
     if not found:
         needs = tuple(perhaps_mistyped(table, n) for n in needs)
-        loose: list[Collection[int]] = [n.begun | n.mistyped for n in needs]
+        loose: list[set[int]] = [n.loose for n in needs]
         _gather(found, [loose], known, MISTYPED)
         said = [some for some in loose if some]
         if not found and 0 < len(said) < len(loose):
@@ -148,6 +143,13 @@ def _reached(table: Table, needs: tuple[Need, ...], known: Sequence[int]) -> tup
     return needs, found
 
 
+def _tiers(needs: tuple[Need, ...]) -> Iterator[Tier]:
+    """From exact to begun; what is not asked for is not looked up."""
+    yield [[n.exact for n in needs]]
+    yield [[*(n.exact for n in needs[:-1]), needs[-1].begun]]
+    yield [[n.begun for n in needs]]
+
+
 def _gather(found: dict[int, int], several: Tier, known: Sequence[int], tier: int) -> None:
     for some in several:
         both = _common(some)
@@ -155,11 +157,11 @@ def _gather(found: dict[int, int], several: Tier, known: Sequence[int], tier: in
             found.setdefault(number, tier)
 
 
-def _common(several: Sequence[Collection[int]]) -> Collection[int]:
+def _common(several: Sequence[set[int]]) -> set[int]:
     ordered = sorted(several, key=len)
     first = ordered[0]
     for other in ordered[1:]:
-        first = {n for n in first if n in other}
+        first = first & other
     return first
 
 
@@ -231,6 +233,6 @@ def _fit(text: str, needs: tuple[Need, ...]) -> float:
 def _met(need: Need, said: tuple[str, ...]) -> float:
     if any(all(word in said for word in way) for way in need.ways):
         return 1.0
-    if need.mistyped and any(word in need.heard for word in said):
+    if need.near and any(word in need.heard for word in said):
         return 0.8
     return 0.7 if need.starts and any(word.startswith(need.starts) for word in said) else 0.0

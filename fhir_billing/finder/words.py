@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 LONGEST: Final = 200
@@ -30,8 +31,8 @@ def words(text: str) -> tuple[str, ...]:
     >>> words("Fractures of the left tibia, Alzheimer’s (NOS)")
     ('fracture', 'left', 'tibia', 'alzheimer', 'nos')
     """
-    plain = unicodedata.normalize("NFKD", text.replace("’", "'")).casefold().replace("'s", "")
-    found = _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
+    plain = text.lower() if text.isascii() else _unaccented(text)
+    found = _WORD.findall(plain.replace("'s", ""))
     return tuple(_fold(word) for word in found if word not in _SILENT)
 
 
@@ -50,6 +51,12 @@ def outside_brackets(text: str) -> str:
     return _IN_BRACKETS.sub("", text)
 
 
+def _unaccented(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text.replace("’", "'")).casefold()
+    return "".join(c for c in plain if not unicodedata.combining(c))
+
+
+@lru_cache(maxsize=20_000)
 def _fold(word: str) -> str:
     """One word for all its spellings.
 
