@@ -30,6 +30,7 @@ ASKED = "asked"
 """The kind of what a person asked."""
 LONGEST_WORDS = 200
 _REFERENCE = re.compile(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}")
+_BILLED = frozenset({"Procedure", "Immunization", "ChargeItem", "Condition"})
 _PERSON = re.compile(r"Practitioner(Role)?/[A-Za-z0-9\-.]{1,64}")
 
 
@@ -82,6 +83,8 @@ class Kind:
     """Choices that change nothing by themselves: somebody reads them."""
     reader: Owner = Owner.CODER
     """Who reads what no choice stands for."""
+    whole_visit: bool = False
+    """Whether it is about the visit itself, and not about one service or diagnosis of it."""
     finder: str = ""
     entry: Mapping[str, str] = field(default_factory=dict)
     """What must be typed beside a choice, as a pattern."""
@@ -162,6 +165,8 @@ def wrong(answer: Answer) -> str:
         answer.question != f"{answer.kind}:{answer.about}" or not _REFERENCE.fullmatch(answer.about)
     ):
         return "the answer's question is none of this kind"
+    if kind is not None and kind.settles and not _may_be_about(answer, kind):
+        return "the answer is about something that it cannot be about"
     if answer.resource and not _REFERENCE.fullmatch(answer.resource):
         return "what the answer rests on is no resource"
     if answer.practitioner and not _PERSON.fullmatch(answer.practitioner):
@@ -170,6 +175,12 @@ def wrong(answer: Answer) -> str:
         if len(text) > most or not text.isprintable():
             return f"a text is longer than {most} signs, or holds control characters"
     return _wrong_choice(answer, kind)
+
+
+def _may_be_about(answer: Answer, kind: Kind) -> bool:
+    if answer.about == answer.encounter:
+        return True
+    return not kind.whole_visit and answer.about.partition("/")[0] in _BILLED
 
 
 def _wrong_choice(answer: Answer, kind: Kind | None) -> str:

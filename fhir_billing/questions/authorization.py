@@ -47,6 +47,7 @@ KIND = Kind(
     settles=("prior-auth-missing",),
     asks=_asks,
     lays=_lays,
+    whole_visit=True,
     choices=frozenset({NUMBER, NOT_ASKED}),
     to_coder=frozenset({NOT_ASKED}),
     reader=Owner.BILLER,

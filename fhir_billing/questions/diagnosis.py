@@ -161,4 +161,6 @@ def _coded(system: str, code: str) -> dict[str, Any]:
     return {"coding": [{"system": system, "code": code}]}
 
 
-KIND = Kind(key="diagnosis", settles=("no-diagnosis",), asks=_asks, lays=_lays, coded=True, finder="diagnosis")
+KIND = Kind(
+    key="diagnosis", settles=("no-diagnosis",), asks=_asks, lays=_lays, whole_visit=True, coded=True, finder="diagnosis"
+)

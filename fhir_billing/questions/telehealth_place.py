@@ -40,5 +40,12 @@ def _lays(resources: list[Resource], answer: Answer, site: Site | None) -> list[
     return changed(resources, answer, lambda one: with_extension(one, answer.question, (urls or (PLACE,))[0], value))
 
 
-KIND = Kind(key="telehealth-place", settles=("telehealth-place",), asks=_asks, lays=_lays, choices=frozenset(PLACES))
+KIND = Kind(
+    key="telehealth-place",
+    settles=("telehealth-place",),
+    asks=_asks,
+    lays=_lays,
+    whole_visit=True,
+    choices=frozenset(PLACES),
+)
 EXAMPLE = "an office visit with modifier 95"

@@ -189,6 +189,22 @@ def test_what_an_ehr_refuses_is_said_and_the_claim_goes_on(story: Story, chart: 
         {"practitioner": "<script>"},
         {"system": "http://evil.example"},
         {"encounter": "Encounter/another"},
+        {"about": "Procedure/1", "question": "diagnosis:Procedure/1"},
+        {
+            "kind": "laterality",
+            "about": "Observation/1",
+            "question": "laterality:Observation/1",
+            "choice": "left",
+            "code": "",
+        },
+        {
+            "kind": "minutes",
+            "about": "ChargeItem/1",
+            "question": "minutes:ChargeItem/1",
+            "choice": "minutes",
+            "text": "-5",
+            "code": "",
+        },
     ],
 )
 def test_a_hostile_answer_changes_nothing(story: Story, chart: Chart, changes: dict[str, str]) -> None:

@@ -252,6 +252,7 @@ def test_choices_are_the_charts_own_newest_first_and_few() -> None:
         problem(0, verificationStatus=over[1]),
         {"resourceType": "Condition"},
     ]
+    evidence += [{"resourceType": "Condition", "id": "odd", "code": ["R10"]}, {"id": "no-type"}]
     evidence.append({**problem(1), "id": "no-code", "code": {"text": "Something old"}})
     (question,) = bedside(
         charts.chart("oz"), site(), encounter="Encounter/oz-visit", evidence=evidence, today=TODAY
