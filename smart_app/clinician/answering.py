@@ -49,7 +49,7 @@ def routes(face: Face) -> APIRouter:
             facts = {"encounter": question.encounter, "patient": found.patient, "answer": given}
             face.acts.act("answer", facts, name_of(here), str(form.get("key", "")))
         except BillingError as error:
-            kept = str(form.get("text", ""))[:MOST_WORDS]
+            kept = str(form.get("words") or form.get("text") or "")[:MOST_WORDS]
             if at_questions:
                 return asked_of_me.shown(face, request, here, status=422, failed=key, error=str(error), kept=kept)
             return shown(face, request, here, found, status=422, failed=key, error=str(error), kept=kept)
@@ -82,7 +82,8 @@ def _of(answer: Answer) -> Question:
 def answer_of(question: Question, found: AtHand, form: FormData, here: Launched) -> dict[str, Any]:
     """What the message needs of an answer. Raises BillingError for what cannot be one; nothing is kept then."""
     choice = str(form.get("choice", ""))
-    text = " ".join(str(form.get("text", "")).split())
+    words = form.get("words") or form.get("text") if choice == SOMETHING_ELSE else form.get("text")
+    text = " ".join(str(words or "").split())
     if len(text) > MOST_WORDS:
         raise MalformedResource(f"This is longer than {MOST_WORDS} characters", fix="say it in fewer words")
     billed = question.encounter == found.encounter and not found.stays

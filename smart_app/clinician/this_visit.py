@@ -20,6 +20,7 @@ from fhir_billing.domain.errors import BillingError
 from fhir_billing.domain.finding import Owner
 from fhir_billing.domain.question import CANT_SAY, SOMETHING_ELSE, Answer, Question
 from fhir_billing.fhir.text import dumps, loads
+from fhir_billing.questions import kinds
 from smart_app.clinician import live
 from smart_app.clinician.at_hand import (
     AtHand,
@@ -136,6 +137,7 @@ def framed(face: Face, request: Request, here: Launched, template: str, *, statu
         "see_charges": bool(site and site.clinicians.see_charges),
         "short": short,
         "digits": digits,
+        "typed": typed,
         "when": lambda at: ago(face, at),
         "chart_said": chart_said,
         "CANT_SAY": CANT_SAY,
@@ -155,6 +157,12 @@ def digits(question: Question) -> dict[str, int]:
     other = [SOMETHING_ELSE] if question.choices or question.finder or question.entry else []
     keys = [*(choice.key for choice in question.choices), *other, CANT_SAY]
     return {key: number for number, key in enumerate(keys, 1) if number < 10}
+
+
+def typed(question: Question) -> frozenset[str]:
+    """The answers that want something typed beside them."""
+    kind = kinds().get(question.kind)
+    return frozenset(kind.entry) if kind else frozenset()
 
 
 def bill_for(found: AtHand) -> Bill:

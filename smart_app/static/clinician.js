@@ -1,4 +1,4 @@
-// Every page reads and answers without this file; it adds digits, answers in place, news, print, and the blur of names.
+// Pages read and answer without this file; it adds digits, answers in place, news, print and blurred names.
 (() => {
   "use strict";
   const $ = (query, from = document) => from.querySelector(query);
@@ -24,7 +24,7 @@
     return true;
   }
 
-  // One tap answers; focus goes to the next question, else to what became of it.
+  // One tap answers; focus goes to the next question.
   let busy = false;
   document.addEventListener("submit", async (event) => {
     const form = event.target;
@@ -45,14 +45,16 @@
     finally { busy = false; $("[data-busy]")?.removeAttribute("data-busy"); }
   }, true);
 
-  // Digits answer the first open question.
+  // Digits.
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && event.target.matches?.("input, textarea")) { event.target.blur(); return; }
-    if (!/^[1-9]$/.test(event.key) || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+    const field = event.target.closest?.("input, textarea, select");
+    if (field && event.key === "Escape") field.blur();
+    if (field || !/^[1-9]$/.test(event.key) || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     const it = $(`[data-digit="${event.key}"]`);
     if (!it) return;
     event.preventDefault();
+    const beside = it.dataset.typed && $("#" + it.dataset.typed);
+    if (beside && !beside.value) { beside.focus(); return; }
     it.click();
     if (it.matches("summary")) setTimeout(() => $("input", it.parentElement)?.focus());
   });
@@ -61,13 +63,13 @@
     if (event.target.closest("[data-show]")) load(here()).then(() => $("main").focus());
   });
 
-  // News: in place when no hand is on a form, else only announced.
+  // News come in place unless a hand is on a form.
   const held = () => document.activeElement?.closest?.("form, details[open]") || $("details.else[open]");
   async function heard(stamp) {
     const main = $("[data-live]");
     if (!main || busy || !stamp || stamp === main.dataset.stamp) return;
     if (held()) { $("[data-news]").hidden = false; return; }
-    try { await load(here()); } catch { /* the next news tries again */ }
+    try { await load(here()); } catch { /* later */ }
   }
   const at = $("[data-live]");
   if (at && at.dataset.stamp && window.visit) window.visit.live(at.dataset.live, heard);

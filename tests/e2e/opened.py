@@ -192,6 +192,7 @@ def room(folder: Path, name: str = "ada", change: Callable[[Chart], None] | None
         session_secret=SECRET,
         zone=wiring.site.days.zone,  # type: ignore[arg-type]
         site=wiring.site,
+        codes=wiring.codes,
         launching=Launching(
             doors={"ehr": Door(name="ehr", iss=ISS, client_id="billing")},
             vault=wiring.vault,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -436,3 +437,27 @@ def test_a_session_has_only_a_few_streams(open_chart: Room, monkeypatch: pytest.
     base = open_chart.open()
     monkeypatch.setitem(live._open, base.removeprefix("/v/"), live.MOST_STREAMS)
     assert open_chart.client.get(f"{base}/live").status_code == 204
+
+
+def test_what_must_be_typed_stands_beside_its_answers_and_is_asked_for(tmp_path: Path) -> None:
+    with room(tmp_path) as made:
+        site = made.wiring.site
+        site.clinicians = replace(site.clinicians, minutes={"99213": 15})
+        base = made.open()
+        (card,) = cards(made.client.get(f"{base}/visit").text)
+        assert '<label for="t-' in card
+        assert "Minutes is missing" in say(made, base, choice="minutes", text="").text
+        assert say(made, base, choice="minutes", text="twenty").status_code == 422
+        assert say(made, base, choice="minutes", text="20").status_code == 303
+        assert "This many minutes, 20" in shown_text(made.client.get(f"{base}/visit").text)
+
+
+def test_something_else_opens_the_finder_with_its_question(open_chart: Room) -> None:
+    base = open_chart.open()
+    page = open_chart.client.get(f"{base}/visit").text
+    assert f'formaction="{base}/codes" name="table" value="diagnosis"' in page
+    found = open_chart.client.post(
+        f"{base}/codes", data=answer_form(page) | {"table": "diagnosis", "words": "sore throat"}
+    )
+    assert found.status_code == 200
+    assert "Why was the patient seen?" in found.text
