@@ -20,7 +20,7 @@ from fhir_billing.domain.errors import BillingError
 from fhir_billing.domain.finding import Owner
 from fhir_billing.domain.question import CANT_SAY, SOMETHING_ELSE, Answer, Question
 from fhir_billing.fhir.text import dumps, loads
-from fhir_billing.questions import kinds
+from fhir_billing.questions import ASKED, kinds
 from smart_app.clinician import live
 from smart_app.clinician.at_hand import (
     AtHand,
@@ -167,7 +167,7 @@ def typed(question: Question) -> frozenset[str]:
 
 def bill_for(found: AtHand) -> Bill:
     """The visit's bill in one of five words, with what people here may still answer."""
-    count = sum(question.blocks for question in found.questions)
+    count = sum(question.blocks and question.kind != ASKED for question in found.questions)
     if found.page is not None:
         bill = bill_of(found.page)
         if found.side is None:
@@ -175,7 +175,10 @@ def bill_for(found: AtHand) -> Bill:
         about = {question.settles for question in found.questions if question.settles}
         bill = replace(bill, missing=tuple(f for f in bill.missing if f.key not in about))
         if count and bill.word in {"Being prepared", "Needs you"}:
-            return replace(bill, word="Needs you", headline=_left(count + len(bill.missing)))
+            payer = found.page.claims[0].row.payer_name if found.page.claims else "the payer"
+            foot = f"When you have answered, the bill goes to {payer} by itself, and this page shows With the payer."
+            foot = bill.foot if bill.missing else foot
+            return replace(bill, word="Needs you", headline=_left(count + len(bill.missing)), foot=foot)
         if found.questions and not bill.missing:
             return replace(bill, foot="Whoever asked sees your answer at once.")
         return bill

@@ -199,3 +199,21 @@ def test_two_charts_in_one_browser_never_mix(chromium: Browser, ward: tuple[Room
     assert "Zztest" not in second.content()
     assert second.locator(".ask").count() == 0
     context.close()
+
+
+def test_the_desk_sees_an_answer_as_it_comes(chromium: Browser, ward: tuple[Room, str], opened: Page) -> None:
+    made, base = ward
+    made.finish()
+    asks(made, "Which knee was injected?")
+    (claim,) = made.wiring.views.claims()
+    desk = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    desk.goto(f"{base}/sign-in")
+    desk.get_by_role("button", name="Go on as").click()
+    desk.goto(f"{base}/claims/{claim.number}")
+    expect(desk.locator("#asked")).to_contain_text("no answer yet")
+    opened.reload()
+    opened.locator(".ask", has_text="Which knee").get_by_role("button", name="Left").click()
+    expect(desk.locator("#asked")).to_contain_text("Left", timeout=6000)
+    opened.get_by_role("button", name="Sore throat").click()
+    expect(desk.locator("h1")).to_contain_text("Ready", timeout=6000)
+    desk.context.close()

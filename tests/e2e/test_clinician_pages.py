@@ -384,6 +384,24 @@ def test_what_billing_asked_is_answered_in_place_and_the_desk_sees_it(open_chart
     assert f'data-live="/live/claims/{number}"' in claim.text
 
 
+def test_what_a_person_asked_holds_no_bill(open_chart: Room) -> None:
+    open_chart.finish()
+    ask(open_chart)
+    base = open_chart.open()
+    assert "One answer left, then this visit can be billed" in open_chart.client.get(f"{base}/visit").text
+    held = next(
+        f
+        for f in range(2)
+        if answer_form(open_chart.client.get(f"{base}/visit").text, f)["question"].startswith("diagnosis")
+    )
+    form = answer_form(open_chart.client.get(f"{base}/visit").text, held) | {"choice": "J02.9"}
+    open_chart.client.post(f"{base}/answer", data=form)
+    page = shown_text(open_chart.client.get(f"{base}/visit").text)
+    assert "The bill is being prepared" in page
+    assert "Which side was treated?" in page
+    assert "Whoever asked sees your answer at once." in page
+
+
 def test_a_biller_asks_from_the_claims_own_page(open_chart: Room) -> None:
     from smart_app.desk.acts import acts_for, facts_of
 
