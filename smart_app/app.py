@@ -35,7 +35,7 @@ from smart_app.clinician import answering, asked_of_me, bills, finder, level, th
 from smart_app.clinician import live as clinician_live
 from smart_app.desk import books, claim, find, live, patients, quarantine, remittances, sent, today, visits, worklists
 from smart_app.face import HERE, Face, FaceSettings
-from smart_app.launch import frames, pages
+from smart_app.launch import frames, pages, sandbox_ehr
 from smart_app.launch.session import SessionOver
 
 PAGES: Final = (today, worklists, claim, remittances, quarantine, sent, patients, books, visits, find, live, visit)
@@ -68,6 +68,8 @@ def create_app(views: Views, acts: Acts, settings: FaceSettings) -> FastAPI:
         app.include_router(page.routes(face))
     if settings.demo:
         app.include_router(gallery.routes(face))
+    if settings.demo and settings.sandbox:
+        app.include_router(sandbox_ehr.routes(face, settings.sandbox))
     _errors(app, face)
     app.add_middleware(
         SessionMiddleware,
@@ -78,7 +80,12 @@ def create_app(views: Views, acts: Acts, settings: FaceSettings) -> FastAPI:
         https_only=settings.secure,
     )
     doors = settings.launching.doors.values() if settings.launching else ()
-    app.add_middleware(Guarded, frame_ancestors=settings.frame_ancestors, launched_by=ancestors(doors))
+    app.add_middleware(
+        Guarded,
+        frame_ancestors=settings.frame_ancestors,
+        launched_by=ancestors(doors),
+        frames="'self'" if settings.sandbox else "'none'",
+    )
     return app
 
 
@@ -125,11 +132,11 @@ def _errors(app: FastAPI, face: Face) -> None:
 class Guarded:
     """Headers that every answer carries."""
 
-    def __init__(self, app: ASGIApp, frame_ancestors: str, launched_by: str) -> None:
+    def __init__(self, app: ASGIApp, frame_ancestors: str, launched_by: str, frames: str) -> None:
         self._app = app
-        self._desk = _headers(frame_ancestors, opener=b"same-origin")
+        self._desk = _headers(frame_ancestors, opener=b"same-origin", frames=frames)
         # Some EHRs open us in a window of theirs and talk to it: that link is not ours to cut.
-        self._launched = _headers(launched_by, opener=b"unsafe-none")
+        self._launched = _headers(launched_by, opener=b"unsafe-none", frames="'none'")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass through, with headers."""
@@ -157,10 +164,10 @@ class Guarded:
         await self._app(scope, receive, sending)
 
 
-def _headers(frame_ancestors: str, *, opener: bytes) -> list[tuple[bytes, bytes]]:
+def _headers(frame_ancestors: str, *, opener: bytes, frames: str) -> list[tuple[bytes, bytes]]:
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
-        f"form-action 'self'; base-uri 'none'; frame-ancestors {frame_ancestors}"
+        f"frame-src {frames}; form-action 'self'; base-uri 'none'; frame-ancestors {frame_ancestors}"
     )
     return [
         (b"content-security-policy", policy.encode()),

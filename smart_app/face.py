@@ -27,6 +27,7 @@ from smart_app import look, words
 
 if TYPE_CHECKING:
     from fhir_billing.mapping.site import Site
+    from smart_app.launch.sandbox_ehr import SandboxEhr
     from smart_app.launch.session import Launching
 
 HERE = Path(__file__).parent
@@ -60,6 +61,8 @@ class FaceSettings:
     codes: CodeDesk | None = None
     """Where codes are looked for."""
     launching: Launching | None = None
+    sandbox: SandboxEhr | None = None
+    """The demo's own EHR, for the window that stands for one."""
     """The EHRs that open our pages, when there are any."""
     closing: threading.Event = field(default_factory=threading.Event)
     """Set when the server stops: streams end then, so that it need not wait for them."""

@@ -18,11 +18,13 @@ from fhir_billing.cycle.act_message import keep_act
 from fhir_billing.cycle.records import Kind, Message, Outcome
 from fhir_billing.cycle.work import work_one
 from fhir_billing.domain.errors import MalformedResource, NotAMove
+from fhir_billing.doors import UserChart
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.wiring import Wiring
 from smart_app.app import create_app
 from smart_app.desk.acts import acts_for, unwritable
 from smart_app.face import FaceSettings
+from smart_app.launch import sandbox_ehr
 from smart_app.launch.session import Launching
 
 KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -50,21 +52,44 @@ def mount(app: FastAPI, wiring: Wiring, wake: Callable[[], None]) -> None:
         codes=wiring.codes,
         launching=_launching(wiring),
         site=wiring.site,
+        sandbox=Sandbox(wiring) if chosen.demo and wiring.own_chart else None,
     )
     app.mount("/", create_app(wiring.views, Desk(wiring, wake), settings))
 
 
 def _launching(wiring: Wiring) -> Launching | None:
     """What launches need, where an EHR has a launch file. Raises SecretMissing, DoorInvalid: then nothing starts."""
-    if not wiring.doors:
+    doors, own = wiring.doors, wiring.own_chart
+    sandbox = sandbox_ehr.door(wiring.settings.ehr_url) if wiring.settings.demo and own else None
+    if sandbox:
+        doors = {**doors, sandbox.name: sandbox}
+    if not doors:
         return None
+
+    def chart_as(iss: str, token: str) -> UserChart:
+        return own if own and sandbox and token == sandbox_ehr.DOOR else wiring.chart_as(iss, token)
+
     return Launching(
-        doors=wiring.doors,
+        doors=doors,
         vault=wiring.vault,
         smart=wiring.smart,
-        chart_as=wiring.chart_as,
+        chart_as=chart_as,
         public_url=wiring.settings.public_url.rstrip("/"),
     )
+
+
+class Sandbox:
+    """Implements `sandbox_ehr.SandboxEhr`: the demo's EHR as its own window shows it."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        assert wiring.own_chart is not None  # noqa: S101 - asked by whoever makes one
+        self.chart, self._wiring = wiring.own_chart, wiring
+
+    def close(self, visit: dict[str, Any]) -> None:
+        """The visit is finished in the EHR."""
+        from fhir_billing.demo.sandbox import client
+
+        client(self._wiring).update({**visit, "status": "finished"}, version="")
 
 
 class Desk:

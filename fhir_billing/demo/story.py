@@ -161,6 +161,7 @@ def _open(port: int) -> None:
     address = f"http://127.0.0.1:{port}/"
     say(f"6  The desk is open: {address}")
     say("   Sign in as the demo user, then look at")
+    say(f"     {address}sandbox-ehr           the clinician's ten seconds: an open visit in the EHR's frame")
     say(f"     {address}worklists/held        what is missing, where, and who fixes it")
     say(f"     {address}worklists/rejected    never adjudicated: mend it and send it again")
     say(f"     {address}worklists/denied      decided against us: correct, appeal or give up")

@@ -262,6 +262,11 @@ def _opened(request: Request, launching: Launching, kept: Kept, *, works: bool, 
     return answer
 
 
+def opened_at(request: Request, launching: Launching, kept: Kept) -> Response:
+    """Into a visit that no sign-in of an EHR opened: the demo's own."""
+    return _opened(request, launching, kept, works=False, state="")
+
+
 def _back(launching: Launching) -> str:
     return f"{launching.public_url}/launch/back"
 

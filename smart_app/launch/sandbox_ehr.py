@@ -1,0 +1,114 @@
+"""The demo has a window that stands for an EHR: its open visits, one opened in a frame as a chart would, and a button that closes it.
+
+It exists in the demo alone. The sandbox EHR has no sign-in for people, so the demo opens the session that a launch would have
+opened, for an invented doctor; launches proper are tried against a real provider in the tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from fhir_billing.domain.errors import NotThere
+from fhir_billing.doors import Door, Granted, UserChart
+from smart_app.face import Face, Posted, Who
+from smart_app.launch.pages import opened_at
+from smart_app.launch.session import launching_of, open_session, seen
+
+DOOR: Final = "sandbox"
+DOCTOR: Final = ("Practitioner/dr-lin", "Dr. Lin Zzdoctor")
+FOR_A_DAY: Final = 86_400
+
+
+class SandboxEhr(Protocol):
+    """What the window needs of the sandbox."""
+
+    chart: UserChart
+
+    def close(self, visit: dict[str, Any]) -> None:
+        """The clinician finishes the visit in the EHR."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenVisit:
+    """One open visit, as the window lists it."""
+
+    number: int
+    patient: str
+    what: str
+    resource: dict[str, Any]
+
+
+def door(iss: str) -> Door:
+    """The sandbox's own way in; a real EHR's stands in a launch file."""
+    return Door(name=DOOR, iss=iss, client_id="sandbox", title="the sandbox EHR", frame_ancestors=("'self'",))
+
+
+def routes(face: Face, ehr: SandboxEhr) -> APIRouter:
+    """The window, a chart in it, and the end of a visit."""
+    router = APIRouter()
+
+    @router.get("/sandbox-ehr")
+    def window(request: Request, who: Who) -> Response:
+        return face.render(request, "launch/sandbox_ehr.html", visits=_open(ehr), chosen=None)
+
+    @router.get("/sandbox-ehr/{number}")
+    def chart(request: Request, who: Who, number: int) -> Response:
+        chosen = _numbered(ehr, number)
+        return face.render(request, "launch/sandbox_ehr.html", visits=_open(ehr), chosen=chosen)
+
+    @router.get("/launch/sandbox/{number}")
+    def launched(request: Request, who: Who, number: int) -> Response:
+        visit = _numbered(ehr, number).resource
+        launching = launching_of(request)
+        granted = Granted(
+            access=DOOR,
+            ends=face.settings.now().timestamp() + FOR_A_DAY,
+            scopes=frozenset({"patient/*.rs", "user/*.rs"}),
+            patient=str(visit["subject"]["reference"]),
+            encounter=f"Encounter/{visit['id']}",
+            practitioner=DOCTOR[0],
+            who=DOCTOR[1],
+            banner=False,
+        )
+        kept = open_session(request, launching.doors[DOOR], granted)
+        seen(request, kept.launched, "opened the chart from the sandbox EHR", granted.patient)
+        return opened_at(request, launching, kept)
+
+    @router.post("/sandbox-ehr/{number}/close")
+    def close(request: Request, who: Who, number: int, form: Posted) -> Response:
+        ehr.close(_numbered(ehr, number).resource)
+        return RedirectResponse("/visits", status_code=303)
+
+    return router
+
+
+def _open(ehr: SandboxEhr) -> list[OpenVisit]:
+    found = ehr.chart.search("Encounter", {"status": "in-progress"})
+    visits = sorted((r for r in found if r.get("resourceType") == "Encounter"), key=lambda r: str(r["id"]))
+    return [
+        OpenVisit(number=number, patient=_name(ehr, visit), what=_what(visit), resource=visit)
+        for number, visit in enumerate(visits, 1)
+    ]
+
+
+def _numbered(ehr: SandboxEhr, number: int) -> OpenVisit:
+    for visit in _open(ehr):
+        if visit.number == number:
+            return visit
+    raise NotThere("This visit is not open any more", fix="look at the open ones")
+
+
+def _name(ehr: SandboxEhr, visit: dict[str, Any]) -> str:
+    names = ehr.chart.read(visit["subject"]["reference"]).get("name") or [{}]
+    return " ".join([*names[0].get("given", ()), names[0].get("family", "")]).strip()
+
+
+def _what(visit: dict[str, Any]) -> str:
+    kinds = visit.get("type") or [{}]
+    shown = [*(c.get("display") for c in kinds[0].get("coding", ())), (visit.get("class") or {}).get("display")]
+    return str(kinds[0].get("text") or next(filter(None, shown), "") or f"visit {visit['id'].rpartition('-')[2]}")
