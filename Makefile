@@ -72,10 +72,14 @@ new: $(STAMPS)/run ## make new edit=timely-filing: a claim edit with examples
 
 screenshots: setup $(STAMPS)/test packages ## the pictures of the README, from the running demo
 	$(PY) -m tools.screenshots
+	$(PY) -m tools.contact_sheet
 
-campaign: $(STAMPS)/test ## property tests, long: make campaign EXAMPLES=20000
-	HYPOTHESIS_PROFILE=campaign CAMPAIGN_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/pytest -q tests/property
-	CAMPAIGN_VISITS=160 CAMPAIGN_KILLS=40 $(BIN)/pytest -q tests/fault
+campaign: setup $(STAMPS)/test packages ## the long forms: make campaign EXAMPLES=20000; the report is var/campaign.txt
+	@mkdir -p var && : > var/campaign.txt
+	HYPOTHESIS_PROFILE=campaign CAMPAIGN_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/pytest -q tests/property 2>&1 | tee -a var/campaign.txt
+	CAMPAIGN_VISITS=160 CAMPAIGN_KILLS=40 $(BIN)/pytest -q tests/fault 2>&1 | tee -a var/campaign.txt
+	CAMPAIGN_TABS=$(or $(TABS),40) $(BIN)/pytest -q tests/e2e/test_launch_in_a_frame.py tests/attacks/test_many_charts.py 2>&1 | tee -a var/campaign.txt
+	@! grep -E '^(FAILED|ERROR)' var/campaign.txt
 
 size: $(STAMPS)/run ## modules over 300 lines, functions over 40, more than five parameters
 	@$(PY) -m tools.size

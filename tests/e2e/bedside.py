@@ -205,7 +205,7 @@ class Ward:
 
         from fhir_billing.store import tables
 
-        with self.wiring.store.engine.connect() as connection:
+        with self.wiring.store._engine.connect() as connection:
             return list(connection.execute(sa.select(tables.audit).order_by(tables.audit.c.id)))
 
     # the browser's side
