@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
 
 import httpx2
 
@@ -12,6 +13,7 @@ from fhir_billing import mapping_files, payers
 from fhir_billing.code_tables import CodeDesk
 from fhir_billing.cycle.ports import Channel, Clock, EhrReader, EhrWriter, Vault
 from fhir_billing.doors import Door, UserChart, entered, read_doors
+from fhir_billing.ehr.backend_auth import public_keys
 from fhir_billing.ehr.connect import TIMEOUT, EhrSettings, UserEhr, connect, connect_as
 from fhir_billing.ehr.smart import SmartClient
 from fhir_billing.mapping.site import Site
@@ -105,6 +107,16 @@ class Wiring:
         """The chart as the billing service itself may read it, resource by resource; None when no EHR is set up."""
         reader = self.ehr[0] if self.ehr else None
         return reader if isinstance(reader, UserEhr) else None
+
+    @property
+    def public_keys(self) -> dict[str, Any]:
+        """The public half of every key that we sign in with at an EHR, as a JWKS, each under the name that we sign with."""
+        named = [(self.settings.ehr_key, self.settings.ehr_key_id), *((d.key, d.key_id) for d in self.doors.values())]
+        found: dict[str, dict[str, Any]] = {}
+        for path, name in named:
+            for key in public_keys(path)["keys"] if path else ():
+                found[name or key["kid"]] = {**key, "kid": name or key["kid"]}
+        return {"keys": list(found.values())}
 
     @property
     def ehr_settings(self) -> EhrSettings:

@@ -59,8 +59,9 @@ def mount(app: FastAPI, wiring: Wiring, wake: Callable[[], None]) -> None:
 
 def _launching(wiring: Wiring) -> Launching | None:
     """What launches need, where an EHR has a launch file. Raises SecretMissing, DoorInvalid: then nothing starts."""
-    doors, own = wiring.doors, wiring.own_chart
-    sandbox = sandbox_ehr.door(wiring.settings.ehr_url) if wiring.settings.demo and own else None
+    doors = wiring.doors
+    own = wiring.own_chart if wiring.settings.demo else None  # only the demo asks its EHR before it serves
+    sandbox = sandbox_ehr.door(wiring.settings.ehr_url) if own else None
     if sandbox:
         doors = {**doors, sandbox.name: sandbox}
     if not doors:
