@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 import time
@@ -61,7 +62,7 @@ def the_chart() -> dict[str, list[Resource]]:
     }  # fmt: skip
     payer = {"resourceType": "Organization", "id": "payer-exc01", "name": "Example Commercial Health"}
     coverage = {**visits.COVERAGE, "payor": [{"reference": "Organization/payer-exc01"}]}
-    return {
+    chart = {
         "patient": [visits.PATIENT],
         "encounter": [visit],
         "coverages": [coverage, payer],
@@ -71,6 +72,7 @@ def the_chart() -> dict[str, list[Resource]]:
         "charges": [visits.charge(1, visits.coded(visits.CPT, "99213"), "125.00")],
         "immunizations": [],
     }
+    return copy.deepcopy(chart)  # a test may spoil its own
 
 
 def bundle(resources: list[Resource]) -> Resource:

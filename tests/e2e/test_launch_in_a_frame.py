@@ -323,7 +323,7 @@ def test_nothing_is_asked_of_another_origin_and_no_address_holds_a_secret(tab: T
     assert [url for url in after if re.search(rf"{patient.id}|{patient.family}|token=|code=", url)] == []
 
 
-def test_a_visit_weighs_less_than_150_kb_and_shows_itself_soon(
+def test_a_visit_takes_less_than_150_kb_and_shows_itself_soon(
     context: BrowserContext, ward: Ward, record_property: Any
 ) -> None:
     patient = ward.admit()
