@@ -104,7 +104,7 @@ def spoken(answer: Answer) -> str:
         return "can't say"
     words = answer.label or ("" if answer.choice == SOMETHING_ELSE else answer.choice)
     parts = [words, f"({answer.code})" if answer.code else "", answer.text]
-    return " ".join(part for part in parts if part)
+    return " ".join(dict.fromkeys(part for part in parts if part))
 
 
 def _offer(turn: Turn, answer: Answer, before: Answer | None) -> None:

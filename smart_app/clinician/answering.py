@@ -44,7 +44,7 @@ def routes(face: Face) -> APIRouter:
         question = _question(face, here, found, key)
         at_questions = back == "questions" or question.encounter != encounter
         try:
-            given = answer_of(question, found, form, here)
+            given = answer_of(face, question, found, form, here)
             given["at"] = face.settings.now().isoformat()
             facts = {"encounter": question.encounter, "patient": found.patient, "answer": given}
             face.acts.act("answer", facts, name_of(here), str(form.get("key", "")))
@@ -79,7 +79,7 @@ def _of(answer: Answer) -> Question:
     )
 
 
-def answer_of(question: Question, found: AtHand, form: FormData, here: Launched) -> dict[str, Any]:
+def answer_of(face: Face, question: Question, found: AtHand, form: FormData, here: Launched) -> dict[str, Any]:
     """What the message needs of an answer. Raises BillingError for what cannot be one; nothing is kept then."""
     choice = str(form.get("choice", ""))
     words = form.get("words") or form.get("text") if choice == SOMETHING_ELSE else form.get("text")
@@ -90,6 +90,8 @@ def answer_of(question: Question, found: AtHand, form: FormData, here: Launched)
     if billed and not (question.kind == "asked" or question.asked_by):
         raise NotAMove("The bill has left, so this can no longer be changed here", fix="tell billing")
     chosen = next((c for c in question.choices if c.key == choice), None)
+    if choice and any(a.question == question.key for a in found.answered):
+        raise NotAMove("This was answered already", fix="look at the answer, and use Change to give another")
     if chosen is None and choice not in {SOMETHING_ELSE, CANT_SAY, ""}:
         raise MalformedResource("This is not one of the answers", fix="choose one of those that stand here")
     if not choice and not any(a.question == question.key for a in found.answered):
@@ -116,19 +118,25 @@ def answer_of(question: Question, found: AtHand, form: FormData, here: Launched)
             "text": text if typed else "",
         }
     elif choice == SOMETHING_ELSE:
-        answer |= _something_else(question, form, text)
+        answer |= _something_else(face, question, form, text)
     if said := wrong(Answer(**answer)):
         raise MalformedResource(said[:1].upper() + said[1:], fix="choose again")
     return answer
 
 
-def _something_else(question: Question, form: FormData, text: str) -> dict[str, Any]:
+def _something_else(face: Face, question: Question, form: FormData, text: str) -> dict[str, Any]:
     code = str(form.get("code", "")).strip().upper()
     if question.finder and code:
         if not CODE.fullmatch(code):
             raise MalformedResource("This is not a code", fix="choose one from the list")
-        label = " ".join(str(form.get("label", "")).split())[:MOST_WORDS] or code
-        return {"label": label, "code": code, "system": SYSTEMS.get(question.finder, ""), "text": text}
+        codes = face.settings.codes
+        if codes is None or codes.table(question.finder) is None:
+            return {"label": code, "code": code, "system": SYSTEMS.get(question.finder, ""), "text": text}
+        hit = codes.one(question.finder, code, face.today())
+        if hit is None:
+            raise MalformedResource(f"{code} may not be used on this day", fix="choose one from the list")
+        title = hit.title[:MOST_WORDS]
+        return {"label": title, "code": code, "system": codes.system(question.finder, hit.code), "text": text}
     if not text:
         raise MalformedResource("Nothing is written yet", fix="say it in a few words, or choose an answer")
     return {"label": text, "text": text}

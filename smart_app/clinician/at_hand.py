@@ -19,8 +19,9 @@ from fhir_billing.cycle.draft import DraftedClaim, DraftedVisit
 from fhir_billing.cycle.views import ClaimPage, ClaimRow, VisitPage
 from fhir_billing.domain.errors import BillingError, NotNow, NotThere, ScopeMissing
 from fhir_billing.domain.lifecycle import State
-from fhir_billing.domain.question import CANT_SAY, Answer, Question
+from fhir_billing.domain.question import Answer, Question
 from fhir_billing.fhir.text import dumps, loads
+from fhir_billing.questions import decides
 from smart_app.face import Face
 from smart_app.launch.session import Launched, SessionOver, chart_of, launching_of
 
@@ -200,7 +201,7 @@ def spoken_name(name: str) -> str:
 
 def chart_said(answer: Answer) -> str:
     """Whether the chart holds the answer, in words."""
-    if answer.choice == CANT_SAY:
+    if not decides(answer):  # words, a level, or that one cannot say: nothing that a chart could hold
         return "billing takes it from here"
     if answer.charted == "written":
         return "the chart has it"

@@ -6,6 +6,7 @@ opened, for an invented doctor; launches proper are tried against a real provide
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -37,7 +38,8 @@ class SandboxEhr(Protocol):
 class OpenVisit:
     """One open visit, as the window lists it."""
 
-    number: int
+    number: str
+    """Says nothing of the visit, and stays its own when others close."""
     patient: str
     what: str
     resource: dict[str, Any]
@@ -57,12 +59,12 @@ def routes(face: Face, ehr: SandboxEhr) -> APIRouter:
         return face.render(request, "launch/sandbox_ehr.html", visits=_open(ehr), chosen=None)
 
     @router.get("/sandbox-ehr/{number}")
-    def chart(request: Request, who: Who, number: int) -> Response:
+    def chart(request: Request, who: Who, number: str) -> Response:
         chosen = _numbered(ehr, number)
         return face.render(request, "launch/sandbox_ehr.html", visits=_open(ehr), chosen=chosen)
 
     @router.get("/launch/sandbox/{number}")
-    def launched(request: Request, who: Who, number: int) -> Response:
+    def launched(request: Request, who: Who, number: str) -> Response:
         visit = _numbered(ehr, number).resource
         launching = launching_of(request)
         granted = Granted(
@@ -80,7 +82,7 @@ def routes(face: Face, ehr: SandboxEhr) -> APIRouter:
         return opened_at(request, launching, kept)
 
     @router.post("/sandbox-ehr/{number}/close")
-    def close(request: Request, who: Who, number: int, form: Posted) -> Response:
+    def close(request: Request, who: Who, number: str, form: Posted) -> Response:
         ehr.close(_numbered(ehr, number).resource)
         return RedirectResponse("/visits", status_code=303)
 
@@ -91,12 +93,16 @@ def _open(ehr: SandboxEhr) -> list[OpenVisit]:
     found = ehr.chart.search("Encounter", {"status": "in-progress"})
     visits = sorted((r for r in found if r.get("resourceType") == "Encounter"), key=lambda r: str(r["id"]))
     return [
-        OpenVisit(number=number, patient=_name(ehr, visit), what=_what(visit), resource=visit)
-        for number, visit in enumerate(visits, 1)
+        OpenVisit(number=_number(visit), patient=_name(ehr, visit), what=_what(visit), resource=visit)
+        for visit in visits
     ]
 
 
-def _numbered(ehr: SandboxEhr, number: int) -> OpenVisit:
+def _number(visit: dict[str, Any]) -> str:
+    return hashlib.sha256(str(visit["id"]).encode()).hexdigest()[:8]
+
+
+def _numbered(ehr: SandboxEhr, number: str) -> OpenVisit:
     for visit in _open(ehr):
         if visit.number == number:
             return visit

@@ -212,9 +212,11 @@ def test_a_form_of_another_session_changes_nothing(open_chart: Room) -> None:
 
 def test_something_else_with_a_code_from_the_finder_is_an_answer(open_chart: Room) -> None:
     base = open_chart.open()
-    answer = say(open_chart, base, choice="something-else", code="I10", label="High blood pressure")
+    answer = say(open_chart, base, choice="something-else", code="I10", label="What only a changed form says")
     assert answer.status_code == 303
-    assert "for High blood pressure" in shown_text(open_chart.client.get(f"{base}/visit").text)
+    text = shown_text(open_chart.client.get(f"{base}/visit").text)
+    assert "I10" in text
+    assert "What only a changed form says" not in text
 
 
 def test_i_cannot_say_is_an_answer_too_and_goes_to_billing(open_chart: Room) -> None:
