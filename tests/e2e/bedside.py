@@ -195,6 +195,12 @@ class Ward:
         beat.ring(self.wiring)
         beat.until_quiet(self.wiring)
 
+    def send(self) -> None:
+        """What the worker does in a minute while the payer has not answered yet: bills leave, the chart is told, nothing comes."""
+        beat.ring(self.wiring)
+        for step in (beat.answer_doorbells, beat.work, beat.send, beat.work, beat.relay, beat.work, beat.relay):
+            step(self.wiring)
+
     def beat(self) -> None:
         """What the worker does each second."""
         beat.until_quiet(self.wiring)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fhir_billing.domain.lifecycle import State
 from tests.e2e.bedside import Patient, Ward
 
 if TYPE_CHECKING:
@@ -19,12 +20,21 @@ _PATIENTS: dict[tuple[str, str], Patient] = {}
 def _patient(ward: Ward, role: str) -> Patient:
     """One patient a role and bedside, however often a view is shown."""
     known = _PATIENTS.get((ward.base, role))
-    if known is None:
-        known = _PATIENTS[ward.base, role] = ward.admit(diagnosed=role in {"ready", "sent"})
+    if known is None or (role == "sent" and not _waits(ward, known)):
+        known = _PATIENTS[ward.base, role] = ward.admit(diagnosed=role in {"ready", "sent", "paid"})
         if role == "sent":
+            ward.finish(known)
+            ward.send()
+        if role == "paid":
             ward.finish(known)
             ward.poll()
     return known
+
+
+def _waits(ward: Ward, patient: Patient) -> bool:
+    """Whether the payer has not answered yet: it does as soon as anybody at this bedside asks it."""
+    with ward.wiring.store.looking() as book:
+        return all(claim.state is State.SENT for claim in book.claims(patient=patient.reference))
 
 
 def _opened(page: Page, ward: Ward, role: str, **more: Any) -> str:
@@ -53,8 +63,12 @@ def _sent(page: Page, ward: Ward) -> None:
     _opened(page, ward, "sent")
 
 
+def _paid(page: Page, ward: Ward) -> None:
+    _opened(page, ward, "paid")
+
+
 def _bills(page: Page, ward: Ward) -> None:
-    page.goto(_opened(page, ward, "sent") + "/bills")
+    page.goto(_opened(page, ward, "paid") + "/bills")
 
 
 def _questions(page: Page, ward: Ward) -> None:
@@ -85,6 +99,7 @@ VIEWS: dict[str, View] = {
     "answered": _answered,
     "nothing-missing": _ready,
     "with-the-payer": _sent,
+    "paid": _paid,
     "bills": _bills,
     "my-questions": _questions,
     "code-finder": _codes,
