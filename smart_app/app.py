@@ -121,7 +121,8 @@ def _errors(app: FastAPI, face: Face) -> None:
         status = error.status_code if isinstance(error, HTTPException) else 422
         detail = error.detail if isinstance(error, HTTPException) and status == 400 else ""
         say = "This address leads nowhere." if status == 404 else detail or HTTPStatus(status).phrase
-        return page(request, status, say, "find it by its number")
+        launched = pages.is_launched(request.url.path)
+        return page(request, status, say, pages.AGAIN if launched else "find it by its number")
 
     app.add_exception_handler(BillingError, refused)
     app.add_exception_handler(Exception, refused)

@@ -131,6 +131,14 @@ def fresh_postgres_url(postgres_url: str) -> Iterator[str]:
         connection.execute(f'drop database "{name}" with (force)'.encode())
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind: a test that takes this runs once on SQLite and once on Postgres."""
+    if request.param == "postgres":
+        return str(request.getfixturevalue("fresh_postgres_url"))
+    return f"sqlite:///{tmp_path / 'book.db'}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sekmet:
     """A running sekmet-fhir: an EHR nobody here wrote."""

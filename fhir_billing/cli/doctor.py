@@ -43,6 +43,7 @@ def _checks(wiring: Wiring) -> list[Check]:
         ("ehr", lambda: _ehr(wiring)),
         ("channels", lambda: ", ".join(wiring.channels)),
         ("sign-in", lambda: _sign_in(wiring)),
+        ("launches", lambda: _launches(wiring)),
     ]
 
 
@@ -87,3 +88,19 @@ def _sign_in(wiring: Wiring) -> str:
         secret = "" if settings.session_secret else "; NOT OK: set FHIR_BILLING_SESSION_SECRET"
         return f"by {settings.oidc_issuer}{secret}"
     return "the demo user" if settings.demo else "not set up: set FHIR_BILLING_OIDC_ISSUER, nobody can sign in"
+
+
+def _launches(wiring: Wiring) -> str:
+    """Each launch file, its secret, and whether its EHR says where one signs in."""
+    if not wiring.settings.launches:
+        return "not set up: clinicians open no page (set FHIR_BILLING_LAUNCHES to a folder of launch files)"
+    if not wiring.settings.session_secret:
+        return "NOT OK: set FHIR_BILLING_SESSION_SECRET"
+    said = []
+    for door in wiring.doors.values():
+        if door.client == "secret":
+            door.secret()
+        found = wiring.smart.discover(door)
+        framed = "" if door.frame_ancestors else ", in no frame (frame_ancestors is empty)"
+        said.append(f"{door.name} signs in at {found.authorize}{framed}")
+    return "; ".join(said) or "NOT OK: the folder holds no launch file"

@@ -202,9 +202,7 @@ def _appeal(turn: Turn, said: Said) -> str:
 
 
 def _answer(turn: Turn, said: Said) -> str:
-    """`claim`, `reason`: what the payer asked for has been sent; with `answer` instead, a clinician has answered."""
-    if "answer" in said:
-        return ask.answered(turn, said)
+    """`claim`, `reason`: what the payer asked for has been sent."""
     claim, reason = _claim(turn, said), _reason(said)
     turn.tell(claim.number, "person", f"Answered the payer: {reason}")
     turn.move(claim, Event.ANSWER, f"Answered by {turn.who}")
@@ -311,6 +309,7 @@ ACTS: dict[str, Callable[[Turn, Said], str]] = {
     "appeal": _appeal,
     "answer": _answer,
     "ask": ask.asked,
+    "clinician-answer": ask.answered,
     "other-coverage": _other_coverage,
     "note": _note,
     "card-feedback": _card_feedback,

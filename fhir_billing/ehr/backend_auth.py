@@ -149,10 +149,6 @@ def make_key(path: Path) -> dict[str, Any]:
 
 
 def public_keys(path: Path) -> dict[str, Any]:
-    """The public half of our key, as a JWKS to register at the EHR."""
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    alg = _algorithm(key)
-    if not alg:
-        raise SecretMissing("the key is neither RSA nor P-384", fix="make one with make_key")
-    own = RSAKey.import_key(path.read_bytes()) if alg == "RS384" else ECKey.import_key(path.read_bytes())
+    """The public half of our key, as a JWKS to register at the EHR. Raises SecretMissing."""
+    own, alg = signing_key(path)
     return {"keys": [{**own.as_dict(private=False), "kid": own.thumbprint(), "use": "sig", "alg": alg}]}

@@ -13,7 +13,8 @@ from fhir_billing.mapping.chart import Resource
 from fhir_billing.mapping.site import Site
 from fhir_billing.questions import Kind, Seen, changed, decides, lines_of, service_of
 
-TYPED = r"[1-9][0-9]{0,2}"
+TYPED = r"[1-9][0-9]?|[1-3][0-9]{2}|4[0-7][0-9]|480"
+"""One to 480: more than a working day at one service is a slip of the hand."""
 
 
 def _asks(seen: Seen) -> Iterator[Question]:

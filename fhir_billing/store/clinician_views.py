@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select
@@ -22,14 +23,14 @@ MOST = 200
 """Questions and visits that one page shows."""
 
 
-class ClinicianReads:
+class ClinicianReads(ABC):
     """Implements `cycle.clinician.ClinicianViews`; whoever has the store inherits it."""
 
     _store: SqlStore
 
+    @abstractmethod
     def visit(self, encounter: str) -> VisitPage | None:
         """A visit and its claims."""
-        raise NotImplementedError
 
     def answers(self, encounter: str) -> list[Answer]:
         """What was said of a visit, oldest first; one taken back is among them."""

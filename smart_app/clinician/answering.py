@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
+from datetime import date
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -19,6 +20,7 @@ from fhir_billing.domain.question import CANT_SAY, SOMETHING_ELSE, Answer, Quest
 from fhir_billing.questions import LONGEST_WORDS, kinds, wrong
 from smart_app.clinician import asked_of_me
 from smart_app.clinician.at_hand import AtHand, at_hand, open_ones, short, visit_of
+from smart_app.clinician.finder import day_of
 from smart_app.clinician.this_visit import ring, shown
 from smart_app.face import Face
 from smart_app.launch.session import Here, Launched, Said, name_of, seen
@@ -44,10 +46,10 @@ def routes(face: Face) -> APIRouter:
         question = _question(face, here, found, key)
         at_questions = back == "questions" or question.encounter != encounter
         try:
-            given = answer_of(face, question, found, form, here)
+            given = answer_of(face, question, found, form, here, day_of(face, request, here))
             given["at"] = face.settings.now().isoformat()
             facts = {"encounter": question.encounter, "patient": found.patient, "answer": given}
-            face.acts.act("answer", facts, name_of(here), str(form.get("key", "")))
+            face.acts.act("clinician-answer", facts, name_of(here), str(form.get("key", "")))
         except BillingError as error:
             kept = str(form.get("words") or form.get("text") or "")[:MOST_WORDS]
             if at_questions:
@@ -79,7 +81,9 @@ def _of(answer: Answer) -> Question:
     )
 
 
-def answer_of(face: Face, question: Question, found: AtHand, form: FormData, here: Launched) -> dict[str, Any]:
+def answer_of(
+    face: Face, question: Question, found: AtHand, form: FormData, here: Launched, on: date
+) -> dict[str, Any]:
     """What the message needs of an answer. Raises BillingError for what cannot be one; nothing is kept then."""
     choice = str(form.get("choice", ""))
     words = form.get("words") or form.get("text") if choice == SOMETHING_ELSE else form.get("text")
@@ -118,13 +122,13 @@ def answer_of(face: Face, question: Question, found: AtHand, form: FormData, her
             "text": text if typed else "",
         }
     elif choice == SOMETHING_ELSE:
-        answer |= _something_else(face, question, form, text)
+        answer |= _something_else(face, question, form, text, on)
     if said := wrong(Answer(**answer)):
         raise MalformedResource(said[:1].upper() + said[1:], fix="choose again")
     return answer
 
 
-def _something_else(face: Face, question: Question, form: FormData, text: str) -> dict[str, Any]:
+def _something_else(face: Face, question: Question, form: FormData, text: str, on: date) -> dict[str, Any]:
     code = str(form.get("code", "")).strip().upper()
     if question.finder and code:
         if not CODE.fullmatch(code):
@@ -132,7 +136,7 @@ def _something_else(face: Face, question: Question, form: FormData, text: str) -
         codes = face.settings.codes
         if codes is None or codes.table(question.finder) is None:
             return {"label": code, "code": code, "system": SYSTEMS.get(question.finder, ""), "text": text}
-        hit = codes.one(question.finder, code, face.today())
+        hit = codes.one(question.finder, code, on)
         if hit is None:
             raise MalformedResource(f"{code} may not be used on this day", fix="choose one from the list")
         title = hit.title[:MOST_WORDS]

@@ -16,7 +16,7 @@ from fastapi.responses import RedirectResponse, Response
 from fhir_billing.domain.errors import NotAMove, NotThere
 from fhir_billing.domain.question import SOMETHING_ELSE
 from fhir_billing.domain.visit_level import Level, VisitLevels, by_decision, by_time
-from smart_app.clinician.at_hand import visit_of
+from smart_app.clinician.at_hand import at_hand, visit_of
 from smart_app.clinician.finder import patient_of
 from smart_app.clinician.this_visit import framed
 from smart_app.face import Face
@@ -92,11 +92,21 @@ def routes(face: Face) -> APIRouter:
             return _page(face, request, here, filled)
         if not encounter:
             raise NotAMove("No visit is open", fix="choose the visit first")
-        if (page := face.views.visit(encounter)) is not None and page.visit.patient != here.patient:
-            raise NotThere("This visit is not in this chart", fix="open it from its own patient's chart")
+        visit = at_hand(face, request, here, encounter)
+        if not visit.patient:
+            raise NotAMove(visit.say or "This visit cannot be read", fix="open it again from the chart")
+        if not visit.stays:
+            raise NotAMove("The bill has left, so this can no longer be told here", fix="tell billing")
         face.acts.act(
-            "answer",
-            {"encounter": encounter, "answer": answer(here, encounter, table, filled, level)},
+            "clinician-answer",
+            {
+                "encounter": encounter,
+                "patient": visit.patient,
+                "answer": {
+                    **answer(here, encounter, table, filled, level),
+                    "at": face.settings.now().isoformat(),
+                },
+            },
             name_of(here),
             str(form.get("key", "")),
         )

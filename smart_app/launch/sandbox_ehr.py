@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from fastapi import APIRouter, Request
@@ -36,13 +37,18 @@ class SandboxEhr(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenVisit:
-    """One open visit, as the window lists it."""
+    """One visit, as the window lists it."""
 
     number: str
     """Says nothing of the visit, and stays its own when others close."""
     patient: str
     what: str
     resource: dict[str, Any]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the clinician has not closed it yet."""
+        return bool(self.resource.get("status") == "in-progress")
 
 
 def door(iss: str) -> Door:
@@ -60,8 +66,9 @@ def routes(face: Face, ehr: SandboxEhr) -> APIRouter:
 
     @router.get("/sandbox-ehr/{number}")
     def chart(request: Request, who: Who, number: str) -> Response:
-        chosen = _numbered(ehr, number)
-        return face.render(request, "launch/sandbox_ehr.html", visits=_open(ehr), chosen=chosen)
+        chosen, visits = _numbered(ehr, number), _open(ehr)
+        shown = visits if any(visit.number == number for visit in visits) else [*visits, chosen]
+        return face.render(request, "launch/sandbox_ehr.html", visits=shown, chosen=chosen)
 
     @router.get("/launch/sandbox/{number}")
     def launched(request: Request, who: Who, number: str) -> Response:
@@ -83,30 +90,33 @@ def routes(face: Face, ehr: SandboxEhr) -> APIRouter:
 
     @router.post("/sandbox-ehr/{number}/close")
     def close(request: Request, who: Who, number: str, form: Posted) -> Response:
-        ehr.close(_numbered(ehr, number).resource)
-        return RedirectResponse("/visits", status_code=303)
+        chosen = _numbered(ehr, number)
+        if chosen.is_open:
+            ehr.close(chosen.resource)
+        return RedirectResponse(f"/sandbox-ehr/{number}", status_code=303)
 
     return router
 
 
 def _open(ehr: SandboxEhr) -> list[OpenVisit]:
-    found = ehr.chart.search("Encounter", {"status": "in-progress"})
-    visits = sorted((r for r in found if r.get("resourceType") == "Encounter"), key=lambda r: str(r["id"]))
-    return [
-        OpenVisit(number=_number(visit), patient=_name(ehr, visit), what=_what(visit), resource=visit)
-        for visit in visits
-    ]
+    found = (r for r in ehr.chart.search("Encounter", {"status": "in-progress"}) if r["resourceType"] == "Encounter")
+    return [_listed(ehr, visit) for visit in sorted(found, key=lambda r: str(r["id"]))]
+
+
+def _numbered(ehr: SandboxEhr, number: str) -> OpenVisit:
+    """A visit by its number, open or closed: whoever closed it sees what becomes of it."""
+    for visit in ehr.chart.search("Encounter", {"_count": "100"}):
+        if visit["resourceType"] == "Encounter" and _number(visit) == number:
+            return _listed(ehr, visit)
+    raise NotThere("There is no such visit", fix="look at the open ones")
+
+
+def _listed(ehr: SandboxEhr, visit: dict[str, Any]) -> OpenVisit:
+    return OpenVisit(number=_number(visit), patient=_name(ehr, visit), what=_what(visit), resource=visit)
 
 
 def _number(visit: dict[str, Any]) -> str:
     return hashlib.sha256(str(visit["id"]).encode()).hexdigest()[:8]
-
-
-def _numbered(ehr: SandboxEhr, number: str) -> OpenVisit:
-    for visit in _open(ehr):
-        if visit.number == number:
-            return visit
-    raise NotThere("This visit is not open any more", fix="look at the open ones")
 
 
 def _name(ehr: SandboxEhr, visit: dict[str, Any]) -> str:
@@ -115,6 +125,6 @@ def _name(ehr: SandboxEhr, visit: dict[str, Any]) -> str:
 
 
 def _what(visit: dict[str, Any]) -> str:
-    kinds = visit.get("type") or [{}]
-    shown = [*(c.get("display") for c in kinds[0].get("coding", ())), (visit.get("class") or {}).get("display")]
-    return str(kinds[0].get("text") or next(filter(None, shown), "") or f"visit {visit['id'].rpartition('-')[2]}")
+    """The hour at which it began: what a day's list of visits goes by."""
+    begun = datetime.fromisoformat(str(visit["period"]["start"]))
+    return f"{begun:%I:%M %p}".lstrip("0")

@@ -12,35 +12,40 @@ from typing import Any
 
 import pytest
 
-from tests.contract.cds_ehr import ISS, PUBLIC, Ehr, FhirServer, bundle, key, prefetch, public_keys, serving, the_chart
+from tests.contract.cds_ehr import (
+    ISS,
+    PUBLIC,
+    Ehr,
+    FhirServer,
+    as_it_was,
+    bundle,
+    installed,
+    key,
+    prefetch,
+    public_keys,
+    serving,
+    the_chart,
+)
 
 HOOK = "billing-encounter-discharge"
 PATH = f"/cds-services/{HOOK}"
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ehr, FhirServer]]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ehr, FhirServer]]:
     """One installation for all tests that leave it as it was."""
-    server = FhirServer(the_chart())
-    with serving(server) as url:
-        server.url = f"{url}/fhir"
-        ehr = Ehr(tmp_path_factory.mktemp("cds"), iss=server.url)
-        yield ehr, server
-        ehr.close()
+    with installed(tmp_path_factory.mktemp("cds")) as made:
+        yield made
 
 
 @pytest.fixture
-def server(installed: tuple[Ehr, FhirServer]) -> FhirServer:
-    """The EHR's FHIR server with its chart as it was."""
-    found = installed[1]
-    found.chart, found.slow = the_chart(), 0.0
-    found.asked.clear()
-    return found
+def server(both: tuple[Ehr, FhirServer]) -> FhirServer:
+    return as_it_was(both[1])
 
 
 @pytest.fixture
-def ehr(installed: tuple[Ehr, FhirServer], server: FhirServer) -> Ehr:
-    return installed[0]
+def ehr(both: tuple[Ehr, FhirServer], server: FhirServer) -> Ehr:
+    return both[0]
 
 
 def status(ehr: Ehr, bearer: str) -> int:

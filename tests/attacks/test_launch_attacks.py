@@ -32,6 +32,15 @@ def test_an_honest_launch_opens_a_session(between: Between) -> None:
     assert visitor.get(f"/v/{handle}/visit").status_code == 200
 
 
+def test_a_sign_in_from_outside_a_chart_opens_the_patient_that_was_chosen_there(between: Between) -> None:
+    visitor = between.visitor()
+    began = str(visitor.get(f"/launch/alone?{urlencode({'iss': between.honest.iss})}").headers["location"])
+    assert "launch/patient" in asked(began)["scope"].split()
+    assert "launch" not in asked(began)
+    handle = visitor.arrived(visitor.get(f"/launch/back?{between.honest.back(began)}"))
+    assert visitor.get(f"/v/{handle}/visit").status_code == 200
+
+
 def test_a_state_that_nobody_began_opens_nothing(between: Between) -> None:
     visitor = between.visitor()
     began = visitor.begin(between.honest)

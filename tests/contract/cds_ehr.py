@@ -204,3 +204,21 @@ class Ehr:
         with self.story.wiring.store.reading() as connection:
             rows = connection.execute(select(audit.c.who, audit.c.what, audit.c.about, audit.c.why)).all()
         return [tuple(row) for row in rows]
+
+
+@contextmanager
+def installed(folder: Path) -> Iterator[tuple[Ehr, FhirServer]]:
+    """An installation, and the EHR that calls it."""
+    server = FhirServer(the_chart())
+    with serving(server) as url:
+        server.url = f"{url}/fhir"
+        ehr = Ehr(folder, iss=server.url)
+        yield ehr, server
+        ehr.close()
+
+
+def as_it_was(server: FhirServer) -> FhirServer:
+    """The EHR's FHIR server with its chart as it was."""
+    server.chart, server.slow = the_chart(), 0.0
+    server.asked.clear()
+    return server

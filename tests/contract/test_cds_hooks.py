@@ -20,7 +20,17 @@ from fhir_billing.domain.errors import EhrUnavailable
 from fhir_billing.ehr.client import FhirClient
 from fhir_billing.ehr.connect import EhrSettings, connect
 from fhir_billing.fhir.text import dumps, loads
-from tests.contract.cds_ehr import Ehr, FhirServer, bundle, checked, prefetch, public_keys, serving, the_chart
+from tests.contract.cds_ehr import (
+    Ehr,
+    FhirServer,
+    as_it_was,
+    bundle,
+    checked,
+    installed,
+    prefetch,
+    public_keys,
+    serving,
+)
 from tests.e2e import charts
 from tests.unit.mapping import visits
 
@@ -31,28 +41,20 @@ DISCHARGE = "billing-encounter-discharge"
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ehr, FhirServer]]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ehr, FhirServer]]:
     """One installation for all tests that leave it as it was."""
-    server = FhirServer(the_chart())
-    with serving(server) as url:
-        server.url = f"{url}/fhir"
-        ehr = Ehr(tmp_path_factory.mktemp("cds"), iss=server.url)
-        yield ehr, server
-        ehr.close()
+    with installed(tmp_path_factory.mktemp("cds")) as made:
+        yield made
 
 
 @pytest.fixture
-def server(installed: tuple[Ehr, FhirServer]) -> FhirServer:
-    """The EHR's FHIR server with its chart as it was."""
-    found = installed[1]
-    found.chart, found.slow = the_chart(), 0.0
-    found.asked.clear()
-    return found
+def server(both: tuple[Ehr, FhirServer]) -> FhirServer:
+    return as_it_was(both[1])
 
 
 @pytest.fixture
-def ehr(installed: tuple[Ehr, FhirServer], server: FhirServer) -> Ehr:
-    return installed[0]
+def ehr(both: tuple[Ehr, FhirServer], server: FhirServer) -> Ehr:
+    return both[0]
 
 
 def access(server: FhirServer, token: str = "user-token") -> dict[str, Any]:
@@ -223,7 +225,7 @@ def test_what_billing_asked_is_shown_to_whom_it_was_asked_until_it_is_answered(
     }
     key = json.loads(card["links"][0]["appContext"])["question"]
     said = {"question": key, "kind": "asked", "encounter": "Encounter/e", "choice": "something-else", "text": "left"}
-    assert "done" in ehr.story.act("answer", encounter="Encounter/e", answer=said)
+    assert "done" in ehr.story.act("clinician-answer", encounter="Encounter/e", answer=said)
     assert ehr.cards(hook, prefetch=come) == []
     ehr.close()
 

@@ -14,12 +14,9 @@ from tests.e2e.story import Story
 VISIT = "Encounter/oz-visit"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def story(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Story]:
-    url = f"sqlite:///{tmp_path / 'book.db'}"
-    if request.param == "postgres":
-        url = request.getfixturevalue("fresh_postgres_url")
-    story = Story(folder=tmp_path, database=url, scenario="pays", day="2026-03-03")
+@pytest.fixture
+def story(each_database: str, tmp_path: Path) -> Iterator[Story]:
+    story = Story(folder=tmp_path, database=each_database, scenario="pays", day="2026-03-03")
     story.visit(VISIT, charts.finished(charts.chart("oz")))
     yield story
     story.wiring.store.close()
@@ -38,7 +35,7 @@ def answer(story: Story, choice: str = "R05.9") -> None:
         "code": choice,
         "ask": "Why?",
     }
-    story.act("answer", encounter=VISIT, answer=said)
+    story.act("clinician-answer", encounter=VISIT, answer=said)
 
 
 def test_an_answer_is_read_with_its_question_and_once_taken_back_it_is_no_answer(story: Story) -> None:

@@ -15,12 +15,9 @@ from tests.e2e.story import Story
 VISIT = "Encounter/oz-visit"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def story(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Story]:
-    url = f"sqlite:///{tmp_path / 'book.db'}"
-    if request.param == "postgres":
-        url = request.getfixturevalue("fresh_postgres_url")
-    story = Story(folder=tmp_path, database=url, scenario="pays", day="2026-03-03")
+@pytest.fixture
+def story(each_database: str, tmp_path: Path) -> Iterator[Story]:
+    story = Story(folder=tmp_path, database=each_database, scenario="pays", day="2026-03-03")
     story.visit(VISIT, charts.finished(charts.chart("oz")))
     yield story
     story.wiring.store.close()
@@ -44,7 +41,7 @@ def test_what_was_answered_is_what_was_used_and_only_ones_own(story: Story) -> N
     habits: Habits = SqlHabits(story.wiring.store)
     assert habits.used("Bea Biller") == {}
     said = {"question": f"diagnosis:{VISIT}", "kind": "diagnosis", "about": VISIT, "choice": "R05.9", "code": "R05.9"}
-    story.act("answer", encounter=VISIT, answer=said)
+    story.act("clinician-answer", encounter=VISIT, answer=said)
     assert habits.used("Bea Biller", "") == {"R059": 1}
     assert habits.used("Somebody Else") == {}
 
@@ -62,7 +59,7 @@ def test_a_visits_level_is_kept_and_told_and_changes_no_claim(story: Story) -> N
         "text": "Known patient, 32 minutes",
         "ask": "Which level was this visit?",
     }
-    story.act("answer", encounter=VISIT, answer=said)
+    story.act("clinician-answer", encounter=VISIT, answer=said)
     after = story.only_claim()
     assert after.resource == before.resource
     with story.wiring.store.looking() as book:

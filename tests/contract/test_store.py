@@ -41,15 +41,10 @@ NOW = datetime(2026, 3, 2, 15, 30, 1, 250_000, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    found = (
-        f"sqlite:///{tmp_path / 'book.db'}"
-        if request.param == "sqlite"
-        else request.getfixturevalue("fresh_postgres_url")
-    )
-    migrate(found)
-    return str(found)
+@pytest.fixture
+def url(each_database: str) -> str:
+    migrate(each_database)
+    return each_database
 
 
 @pytest.fixture

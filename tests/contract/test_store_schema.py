@@ -26,11 +26,9 @@ UPWARD = [script.revision for script in reversed(list(SCRIPTS.walk_revisions()))
 BINARY = Path(sys.executable).with_name("fhir-billing")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'book.db'}"
-    return str(request.getfixturevalue("fresh_postgres_url"))
+@pytest.fixture
+def url(each_database: str) -> str:
+    return each_database
 
 
 def names(url: str) -> set[str]:

@@ -53,7 +53,7 @@ def story(tmp_path: Path, chart: Chart) -> Story:
 
 
 def answer(story: Story, **changes: str) -> str:
-    return story.act("answer", encounter=VISIT, answer={**COUGH, **changes})
+    return story.act("clinician-answer", encounter=VISIT, answer={**COUGH, **changes})
 
 
 def kept(story: Story) -> AskedRecord:
@@ -205,6 +205,14 @@ def test_what_an_ehr_refuses_is_said_and_the_claim_goes_on(story: Story, chart: 
             "text": "-5",
             "code": "",
         },
+        {
+            "kind": "minutes",
+            "about": "ChargeItem/1",
+            "question": "minutes:ChargeItem/1",
+            "choice": "minutes",
+            "text": "481",
+            "code": "",
+        },
     ],
 )
 def test_a_hostile_answer_changes_nothing(story: Story, chart: Chart, changes: dict[str, str]) -> None:
@@ -222,8 +230,10 @@ def test_a_coder_asks_and_the_clinician_answers(story: Story, chart: Chart, tmp_
     key = said.removeprefix("done: asked: ")
     assert kept(story).asked_of == "Practitioner/dr-lin"
     given = {"question": key, "kind": "asked", "choice": "choice-1", "label": "Yes", "ask": "Was the wound cleaned?"}
-    assert story.act("answer", encounter=VISIT, answer={**given, "choice": "choice-9"}).startswith("quarantined")
-    assert story.act("answer", encounter=VISIT, answer=given).startswith("done")
+    assert story.act("clinician-answer", encounter=VISIT, answer={**given, "choice": "choice-9"}).startswith(
+        "quarantined"
+    )
+    assert story.act("clinician-answer", encounter=VISIT, answer=given).startswith("done")
     assert "person: Answered “Was the wound cleaned?”: Yes" in story.biography(number)
     assert kept(story).answered_by == "Bea Biller"
     assert story.replay_is_equal(tmp_path)

@@ -117,7 +117,7 @@ def test_news_never_move_what_is_under_the_hand(ward: tuple[Room, str], opened: 
     expect(opened.get_by_role("heading", name="Which knee was injected?")).to_be_visible(timeout=6000)
     card = opened.locator(".ask", has_text="Which knee")
     card.locator("summary").click()
-    field = card.get_by_label("In a few words")
+    field = card.get_by_label("Your words")
     field.fill("The left one, bel")
     asks(ward[0], "Which shoulder hurts?")
     expect(opened.get_by_text("There is news on this page.")).to_be_visible(timeout=6000)
@@ -134,8 +134,8 @@ def test_a_digit_typed_into_a_field_answers_nothing(ward: tuple[Room, str], open
     opened.reload()
     card = opened.locator(".ask", has_text="Which knee")
     card.locator("summary").click()
-    card.get_by_label("In a few words").press("1")
-    expect(card.get_by_label("In a few words")).to_have_value("1")
+    card.get_by_label("Your words").press("1")
+    expect(card.get_by_label("Your words")).to_have_value("1")
     assert opened.locator(".ask").count() == 2
 
 

@@ -145,6 +145,22 @@ def test_an_answer_to_a_held_claim_frees_it_in_the_same_turn(open_chart: Room) -
     assert "Needs you" not in re.findall(r"aria-current=\"step\">([^<]+)", open_chart.client.get(f"{base}/visit").text)
 
 
+def test_a_second_window_hears_that_the_question_was_answered(open_chart: Room) -> None:
+    first, second = open_chart.open(), open_chart.open()
+    say(open_chart, first, choice="J02.9")
+    late = say(open_chart, second, choice="cant-say")
+    assert late.status_code == 422
+    assert "This was answered already" in shown_text(late.text)
+
+
+def test_words_are_never_said_to_be_in_the_chart(open_chart: Room) -> None:
+    base = open_chart.open()
+    say(open_chart, base, choice="something-else", text="a cold that would not end")
+    assert "You answered just now; billing takes it from here." in shown_text(
+        open_chart.client.get(f"{base}/visit").text
+    )
+
+
 def test_an_answer_can_be_changed_until_the_bill_has_left(open_chart: Room) -> None:
     base = open_chart.open()
     say(open_chart, base, choice="J02.9")

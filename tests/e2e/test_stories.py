@@ -6,7 +6,6 @@ Short names: RP payer's receivable, RD in dispute, PT patient's receivable, CL c
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,10 @@ from tests.e2e.story import Story
 Resources = list[dict[str, Any]]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture
+def database(each_database: str) -> str:
     """A new store."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'book.db'}"
-    else:
-        yield request.getfixturevalue("fresh_postgres_url")
+    return each_database
 
 
 def begin(tmp_path: Path, database: str, scenario: str, day: str = "2026-03-02") -> Story:
