@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fhir_billing.cycle.ports import Habits
+from fhir_billing.domain.codes import dotted
 from fhir_billing.finder.needs import Synonyms, synonyms
 from fhir_billing.finder.search import Hit, Mine, opened, search
 from fhir_billing.finder.table import Entry, Table, build, plain_code, unpack
@@ -110,7 +111,7 @@ class CodeDesk:
 
     def shown(self, name: str, code: str) -> str:
         """A code as people write it: diagnoses have a dot."""
-        return f"{code[:3]}.{code[3:]}" if name == DIAGNOSIS and len(code) > 3 else code
+        return dotted(code) if name == DIAGNOSIS else code
 
     def in_chart(self, conditions: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         """Diagnosis codes that a patient's chart says, each with where."""

@@ -40,6 +40,16 @@ def icd10(text: str) -> str:
     return text.replace(".", "").upper()
 
 
+def dotted(text: str) -> str:
+    """An ICD-10-CM code as people write it.
+
+    >>> dotted("m25561"), dotted("I10"), dotted("J02.9")
+    ('M25.561', 'I10', 'J02.9')
+    """
+    bare = icd10(text)
+    return f"{bare[:3]}.{bare[3:]}" if len(bare) > 3 else bare
+
+
 def is_icd10(text: str) -> bool:
     """Whether this has the shape of an ICD-10-CM code (dot or not)."""
     return bool(_ICD10.fullmatch(icd10(text)))

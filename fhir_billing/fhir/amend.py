@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fhir_billing.domain.codes import icd10, is_icd10, is_npi, zip_digits
+from fhir_billing.domain.codes import dotted, is_icd10, is_npi, zip_digits
 from fhir_billing.domain.errors import MalformedResource
 
 Resource = dict[str, Any]
@@ -116,18 +116,13 @@ def _diagnoses(claim: Resource, value: Any, place: str) -> str:
     if wrong or not codes:
         raise MalformedResource(f"{', '.join(wrong) or 'nothing'} is no ICD-10-CM code", fix="such as J02.9")
     claim["diagnosis"] = [
-        {"sequence": n, "diagnosisCodeableConcept": {"coding": [{"system": ICD10, "code": _dotted(code)}]}}
+        {"sequence": n, "diagnosisCodeableConcept": {"coding": [{"system": ICD10, "code": dotted(code)}]}}
         for n, code in enumerate(codes, 1)
     ]
     for item in claim.get("item", []):
         kept = [p for p in item.get("diagnosisSequence", []) if p <= len(codes)]
         item["diagnosisSequence"] = kept or [1]
     return f"Diagnoses set to {', '.join(codes)}"
-
-
-def _dotted(code: str) -> str:
-    bare = icd10(code)
-    return f"{bare[:3]}.{bare[3:]}" if len(bare) > 3 else bare
 
 
 def _modifiers(claim: Resource, value: Any, place: str) -> str:

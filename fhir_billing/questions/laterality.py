@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fhir_billing.domain.claim import Claim, Diagnosis
-from fhir_billing.domain.codes import icd10
+from fhir_billing.domain.codes import dotted, icd10
 from fhir_billing.domain.question import Answer, Choice, Question
 from fhir_billing.fhir.answered import MODIFIER, named, with_coding, with_extension
 from fhir_billing.mapping.chart import Resource
@@ -64,13 +64,15 @@ def _coded(diagnosis: Diagnosis, place: int, seen: Seen) -> Iterator[Choice]:
         return
     for key, label in SIDES.items():
         code = f"{diagnosis.code[:place]}{_SIGNS[key]}{diagnosis.code[place + 1 :]}"
-        if valid is None or code in valid:
-            yield Choice(key=key, label=label, code=f"{code[:3]}.{code[3:]}", system=ICD10CM)
+        if (
+            code in valid if valid is not None else key != "both"
+        ):  # few codes have a sign for both: without a table nobody knows
+            yield Choice(key=key, label=label, code=dotted(code), system=ICD10CM)
 
 
 def _words(seen: Seen, diagnosis: Diagnosis) -> str:
     found = (c for c in seen.chart.resources.values() if named(c) == diagnosis.ref)
-    return label_of(next(found, {}).get("code") or {}) or diagnosis.code
+    return label_of(next(found, {}).get("code") or {}) or dotted(diagnosis.code)
 
 
 def _lays(resources: list[Resource], answer: Answer, site: Site | None) -> list[Resource]:

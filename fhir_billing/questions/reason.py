@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fhir_billing.domain.codes import icd10
+from fhir_billing.domain.codes import dotted, icd10
 from fhir_billing.domain.question import Answer, Choice, Question
 from fhir_billing.fhir.answered import named, with_reference
 from fhir_billing.mapping.chart import Resource
@@ -41,8 +41,8 @@ def _choices(seen: Seen) -> Iterator[Choice]:
         condition = conditions.get(diagnosis.ref, {})
         yield Choice(
             key=diagnosis.code,
-            label=label_of(condition.get("code") or {}) or _dotted(diagnosis.code),
-            code=_dotted(diagnosis.code),
+            label=label_of(condition.get("code") or {}) or dotted(diagnosis.code),
+            code=dotted(diagnosis.code),
             system=ICD10CM,
             evidence="a diagnosis of this visit",
             resource=diagnosis.ref,
@@ -70,8 +70,3 @@ def _codes(condition: Resource) -> set[str]:
 
 KIND = Kind(key="reason", settles=("reason-missing", "missing-diagnosis-pointer"), asks=_asks, lays=_lays, coded=True)
 EXAMPLE = "clinicians: {reasons: [73560]}; a visit with two diagnoses and an x-ray that names neither"
-
-
-def _dotted(code: str) -> str:
-    """A diagnosis as people write it."""
-    return f"{code[:3]}.{code[3:]}" if len(code) > 3 and "." not in code else code

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -18,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from fhir_billing.domain.errors import Contended, StoreMissing
 
 BUSY_MILLISECONDS = 30_000
+PAUSE: Final = timedelta(milliseconds=20)
 READING = "reading"
 DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 CHECK: Final = "check FHIR_BILLING_DATABASE"
@@ -64,15 +66,15 @@ def _prepare(connection: Any, _: object) -> None:
 
 def _write_ahead(connection: Any) -> None:
     """Turn on the write-ahead log; of two programs that open a new file at once SQLite lets one fail without waiting."""
-    deadline = time.monotonic() + BUSY_MILLISECONDS / 1000
+    deadline = time.monotonic_ns() + BUSY_MILLISECONDS * 1_000_000
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL").close()
             return
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
+            if "locked" not in str(error) or time.monotonic_ns() > deadline:
                 raise
-            time.sleep(0.02)
+            time.sleep(PAUSE.total_seconds())
 
 
 def _begin(connection: Connection) -> None:

@@ -83,7 +83,7 @@ CASES = {
         has=lambda claim: _modifiers(claim) == [(), ("LT",)],
     ),
     "laterality of a diagnosis": Case(
-        chart=coded(copy.deepcopy(charts.chart("jo")), "M25.569"), choice="right", ask="Which side: M25569?",
+        chart=coded(copy.deepcopy(charts.chart("jo")), "M25.569"), choice="right", ask="Which side: M25.569?",
         site={"edits": {"laterality": {"diagnoses": ["M25.56"]}}},
         has=lambda claim: [d.code for d in claim.diagnoses] == ["M25561", "I10"],
     ),
@@ -274,6 +274,14 @@ def test_a_side_never_names_another_disease() -> None:
     case = CASES["laterality of a diagnosis"]
     answer = replace(answer_to(question_of(case), "right"), code="C50.911")
     assert laid(case.chart, [answer], site(**case.site)) == case.chart
+
+
+def test_a_side_is_offered_only_with_a_code_that_there_is() -> None:
+    case = CASES["laterality of a diagnosis"]
+    assert [c.code for c in question_of(case).choices] == ["M25.561", "M25.562"], "no table: few codes tell both sides"
+    table = frozenset({"M25561", "M25562", "M25563", "M25569", "I10"})
+    (found,) = seen(replace(case, site={**case.site, "icd10_valid": table})).questions
+    assert [c.code for c in found.choices] == ["M25.561", "M25.562", "M25.563"]
 
 
 def test_the_open_visits_of_the_demo_ask_every_kind() -> None:
