@@ -6,6 +6,7 @@ Spec: NPI check digit: Luhn over 80840 + NPI. ICD-10 is written without dot in X
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 
 _ICD10 = re.compile(r"[A-TV-Z]\d[0-9A-Z]{0,5}", re.ASCII)
@@ -78,3 +79,12 @@ class Group(StrEnum):
     OA = "OA"
     PI = "PI"
     CR = "CR"
+
+
+def on_list(code: str, listed: Iterable[str]) -> bool:
+    """Whether a code is on a site's list; a `*` at the end of an entry stands for the rest.
+
+    >>> on_list("73562", ["735*"]), on_list("73562", ["73560"]), on_list("", ["*"])
+    (True, False, False)
+    """
+    return bool(code) and any(code.startswith(one[:-1]) if one.endswith("*") else code == one for one in listed)

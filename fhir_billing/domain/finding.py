@@ -68,6 +68,12 @@ class Context:
     """This edit's own settings from payer and site files."""
 
 
+def listed(settings: Mapping[str, object], name: str) -> tuple[str, ...]:
+    """A list of codes in an edit's settings; empty when a site gives none."""
+    found = settings.get(name)
+    return tuple(str(code) for code in found) if isinstance(found, list | tuple) else ()
+
+
 EditFunction = Callable[[Claim, Context], Iterator[Finding]]
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fhir_billing.domain.claim import Claim, Diagnosis
-from fhir_billing.domain.codes import icd10
+from fhir_billing.domain.codes import icd10, on_list
 from fhir_billing.domain.examples import a_claim, a_line
-from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes
+from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, listed, passes
 
 SIDES = {
     "RT",
@@ -28,9 +28,9 @@ SIDES = {
 @edit("laterality", fix_by=Owner.CLINICIAN)
 def laterality(claim: Claim, context: Context) -> Iterator[Finding]:
     """A service or diagnosis that has a side says which."""
-    procedures, diagnoses = _listed(context, "procedures"), _listed(context, "diagnoses")
+    procedures, diagnoses = listed(context.settings, "procedures"), listed(context.settings, "diagnoses")
     for line in claim.lines:
-        if any(_on_list(line.procedure, code) for code in procedures) and not SIDES.intersection(line.modifiers):
+        if on_list(line.procedure, procedures) and not SIDES.intersection(line.modifiers):
             yield blocking(
                 f"Line {line.number} does not say on which side {line.procedure} was done.",
                 at=f"Claim.item[{line.number - 1}].modifier",
@@ -48,15 +48,6 @@ def laterality(claim: Claim, context: Context) -> Iterator[Finding]:
                     resource=diagnosis.ref,
                 )
                 break
-
-
-def _listed(context: Context, name: str) -> tuple[str, ...]:
-    found = context.settings.get(name)
-    return tuple(str(code) for code in found) if isinstance(found, list | tuple) else ()
-
-
-def _on_list(procedure: str, code: str) -> bool:
-    return procedure.startswith(code[:-1]) if code.endswith("*") else procedure == code
 
 
 _KNEE = a_claim(lines=(a_line(procedure="73560"),))

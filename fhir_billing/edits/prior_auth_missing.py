@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from fhir_billing.domain.claim import Claim
+from fhir_billing.domain.codes import on_list
 from fhir_billing.domain.examples import a_claim, a_line
-from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes
+from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, listed, passes
 
 
 @edit("prior-auth-missing", fix_by=Owner.BILLER)
@@ -30,13 +31,7 @@ def prior_auth_missing(claim: Claim, context: Context) -> Iterator[Finding]:
 
 def wanted(procedure: str, settings: Mapping[str, object]) -> bool:
     """Whether the payer wants to be asked before this procedure; an order is looked at with the same list."""
-    listed = settings.get("procedures")
-    asked = tuple(str(code) for code in listed) if isinstance(listed, list | tuple) else ()
-    return any(_on_list(procedure, code) for code in asked)
-
-
-def _on_list(procedure: str, code: str) -> bool:
-    return procedure.startswith(code[:-1]) if code.endswith("*") else procedure == code
+    return on_list(procedure, listed(settings, "procedures"))
 
 
 _HEAD = a_claim(lines=(a_line(procedure="70551"),))

@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fhir_billing.domain.claim import Claim, ClaimKind
+from fhir_billing.domain.codes import on_list
 from fhir_billing.domain.examples import a_claim, a_line
-from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, passes
+from fhir_billing.domain.finding import Context, Finding, Owner, blocking, blocks, edit, listed, passes
 
 
 @edit("visit-and-procedure", fix_by=Owner.CLINICIAN)
 def visit_and_procedure(claim: Claim, context: Context) -> Iterator[Finding]:
     """A listed visit with a listed procedure on its day has modifier 25."""
-    visits, procedures = _listed(context, "visits"), _listed(context, "procedures")
+    visits, procedures = listed(context.settings, "visits"), listed(context.settings, "procedures")
     if claim.kind is not ClaimKind.PROFESSIONAL or not visits or not procedures:
         return
-    done = [line for line in claim.lines if _on_list(line.procedure, procedures)]
+    done = [line for line in claim.lines if on_list(line.procedure, procedures)]
     for line in claim.lines:
-        if not _on_list(line.procedure, visits) or "25" in line.modifiers:
+        if not on_list(line.procedure, visits) or "25" in line.modifiers:
             continue
         beside = next((one for one in done if one is not line and one.served_from == line.served_from), None)
         if beside is not None:
@@ -31,15 +32,6 @@ def visit_and_procedure(claim: Claim, context: Context) -> Iterator[Finding]:
                 fix="Say whether the visit was work of its own.",
                 resource=line.ref,
             )
-
-
-def _listed(context: Context, name: str) -> tuple[str, ...]:
-    found = context.settings.get(name)
-    return tuple(str(code) for code in found) if isinstance(found, list | tuple) else ()
-
-
-def _on_list(procedure: str, listed: tuple[str, ...]) -> bool:
-    return any(procedure.startswith(code[:-1]) if code.endswith("*") else procedure == code for code in listed)
 
 
 _BOTH = a_claim(lines=(a_line(procedure="99213"), a_line(number=2, procedure="20610")))

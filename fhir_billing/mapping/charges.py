@@ -7,10 +7,11 @@ Spec: Procedure.status, Immunization.status, ChargeItem.status, context, service
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from fhir_billing.domain.codes import on_list
 from fhir_billing.domain.finding import Owner
 from fhir_billing.domain.money import Money, show
 from fhir_billing.fhir.answered import MINUTES, MODIFIER
@@ -216,11 +217,6 @@ def _check_reason(
             "reason-missing", f"The chart does not say what {code} was done for", at=f"Claim.item[{line['sequence'] - 1}].diagnosisSequence",
             resource=line["reference"], fix="say which of the visit's diagnoses this service was for", by=Owner.CLINICIAN,
         )  # fmt: skip
-
-
-def on_list(code: str, listed: Iterable[str]) -> bool:
-    """Whether a code is on a list; a `*` at the end stands for the rest."""
-    return bool(code) and any(code.startswith(one[:-1]) if one.endswith("*") else code == one for one in listed)
 
 
 def _check_minutes(line: dict[str, Any], site: Site, at: str, found: Found) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from fhir_billing.domain.claim import Claim, Diagnosis
 from fhir_billing.domain.codes import dotted, icd10
+from fhir_billing.domain.finding import listed
 from fhir_billing.domain.question import Answer, Choice, Question
 from fhir_billing.fhir.answered import MODIFIER, named, with_coding, with_extension
 from fhir_billing.mapping.chart import Resource
@@ -53,8 +54,7 @@ def _question(seen: Seen, about: str, ask: str, why: str, choices: tuple[Choice,
 def _place(diagnosis: Diagnosis, claim: Claim, seen: Seen) -> int:
     """Which sign of the code tells the side: the one after what the edit's list says."""
     settings = seen.site.edit_settings("laterality", seen.site.payer(claim.payer.id))
-    listed = settings.get("diagnoses")
-    starts = [icd10(str(start)) for start in listed] if isinstance(listed, list | tuple) else []
+    starts = [icd10(start) for start in listed(settings, "diagnoses")]
     return next((len(s) for s in starts if diagnosis.code.startswith(s) and diagnosis.code[len(s) :][:1] in _OPEN), 0)
 
 
