@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from fhir_billing.cycle.ports import EhrReader
+from fhir_billing.cycle.ports import ChartReader
 from fhir_billing.domain.errors import NotAllowed, SecretMissing, SiteConfig
 
 PUBLIC: Final = "public"
@@ -161,7 +161,7 @@ class Smart(Protocol):
         ...
 
 
-class UserChart(EhrReader, Protocol):
+class UserChart(ChartReader, Protocol):
     """The chart as one signed-in user may see it."""
 
     def read(self, reference: str) -> dict[str, Any]:

@@ -57,6 +57,35 @@ class Settings(BaseSettings):
     """Whether the chart is told of each claim: Task, Claim, ClaimResponse, ExplanationOfBenefit, as far as the EHR takes them."""
     ehr_quirks: str = "plain"
     """The file of `fhir_billing/ehr/quirks` that turns this EHR's resources into plain R4."""
+    ehr_secret_env: str = ""
+    """The environment variable that holds our client secret, for an EHR that insists on one; `ehr_secret_file` is its file."""
+    ehr_secret_file: Path | None = None
+    ehr_more_keys: str = ""
+    """Further private keys (paths, with commas) that are published beside `ehr_key`: the next one, or the last one, while keys change."""
+    ehr_triggers: str = "poll"
+    """How the EHR is looked at for closed visits (files of `fhir_billing/ehr/triggers`, with commas); those that ring by themselves need no name here."""
+    ehr_rung: str = "auto"
+    """The rung of the write-back ladder; auto: the best that `ehr check` found."""
+    ehr_at_once: int = 4
+    """How many requests may be on their way to this EHR at once, over all processes."""
+    ehr_per_second: int = 20
+    """How many requests a second this EHR is asked, over all processes."""
+    hook_allow: str = ""
+    """Addresses (networks, with commas) that may ring; empty: whoever has the secret."""
+    mllp_listen: str = ""
+    """Where HL7 v2 messages arrive, such as 127.0.0.1:2575; empty: nowhere."""
+    mllp_allow: str = ""
+    """Addresses (networks, with commas) that may send HL7 v2; empty: this machine only."""
+    hl7_out: str = ""
+    """Where HL7 v2 messages are sent (host:port), for the rung that tells the EHR by HL7 v2."""
+    apps: Path | None = None
+    """The folder of app files: the apps that may read and follow claims at our own FHIR API."""
+    reconcile_at: int = 3
+    """The hour of the site's night at which the chart's closed visits are compared with the book."""
+    tenants: Path | None = None
+    """The folder of tenant files: several EHRs in one installation, each with a book of its own."""
+    tenant: str = ""
+    """Which of them a command is about; needed when there are several."""
     public_url: str = "http://127.0.0.1:8000"
     """Where the EHR can reach us; the subscription's endpoint lies under it."""
     hook_secret: str = ""

@@ -130,6 +130,7 @@ class Wiring:
             token_url=s.ehr_token_url,
             scopes=s.ehr_scopes,
             quirks=s.ehr_quirks,
+            triggers=tuple(filter(None, (name.strip() for name in s.ehr_triggers.split(",")))),
         )
 
 

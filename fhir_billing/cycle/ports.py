@@ -12,15 +12,21 @@ from fhir_billing.cycle.records import (
     Arrival,
     AskedRecord,
     ClaimRecord,
+    DifferenceRecord,
     EnvelopeRecord,
+    FollowerRecord,
+    HeardRecord,
     Kind,
     Message,
+    NoticeRecord,
     OutboxRecord,
     Outcome,
     PaymentRecord,
+    ProposalRecord,
     RemittanceRecord,
     Told,
     VisitRecord,
+    WrittenRecord,
 )
 from fhir_billing.domain.ledger import Journal
 from fhir_billing.domain.lifecycle import State
@@ -62,23 +68,61 @@ class Channel(Protocol):
         ...
 
 
-class EhrReader(Protocol):
-    """Reads a visit from the EHR."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A visit that somebody says has changed: which one, and in which version of the chart if that is known."""
+
+    encounter: str
+    """`Encounter/ID`."""
+    version: str = ""
+    status: str = ""
+    """Encounter.status as the trigger saw it; empty when it did not. Only to tell what is worth reading: the visit is read again."""
+    at: str = ""
+    """When the chart changed, an instant as the EHR writes it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What one look brought, and where the next one goes on."""
+
+    sightings: tuple[Sighting, ...]
+    cursor: str
+
+
+class Trigger(Protocol):
+    """One way to learn that a visit has closed, reopened or gone."""
+
+    @property
+    def name(self) -> str:
+        """What a visit says of who found it: poll, topic, sweep or bulk."""
+        ...
+
+    def look(self, cursor: str, now: datetime) -> Looked:
+        """What is new since the cursor that the last look gave (empty at first). Raises NotNow to be asked again later."""
+        ...
+
+
+class ChartReader(Protocol):
+    """Reads a visit from a chart, with the rights that whoever asks has there."""
 
     def gather(self, encounter: str) -> list[dict[str, Any]]:
         """All resources that the visit's bill needs, as read. `encounter` is `Encounter/ID`. Raises EhrUnavailable, RateLimited."""
-        ...
-
-    def subscribe(self, endpoint: str, secret: str) -> None:
-        """Ask the EHR to ring at an address when a visit closes."""
         ...
 
     def check(self) -> str:
         """What the EHR says it is, after a token was had; raises what stands in the way."""
         ...
 
-    def closed_since(self, cursor: str) -> tuple[list[tuple[str, str]], str]:
-        """Finished visits changed since the cursor, as (`Encounter/ID`, version), and the next cursor."""
+
+class EhrReader(ChartReader, Protocol):
+    """Reads the EHR as the billing service, and learns of closed visits."""
+
+    def subscribe(self, endpoint: str, secret: str) -> None:
+        """Ask the EHR to ring at an address when a visit closes."""
+        ...
+
+    def triggers(self) -> Sequence[Trigger]:
+        """The ways in which this EHR is looked at for closed visits; those that ring by themselves are not among them."""
         ...
 
 
@@ -208,6 +252,56 @@ class Book(Protocol):
         self, *, key: str | None = None, encounter: str | None = None, claim: str | None = None
     ) -> list[AskedRecord]:
         """Questions that were asked or answered, oldest first; each given condition narrows."""
+        ...
+
+    # the chart and we
+    def save_difference(self, difference: DifferenceRecord) -> None:
+        """Insert or replace by key."""
+        ...
+
+    def differences(self, *, encounter: str | None = None, only_open: bool = False) -> list[DifferenceRecord]:
+        """Where the chart and the book disagree, oldest first."""
+        ...
+
+    def save_proposal(self, proposal: ProposalRecord) -> None:
+        """Insert or replace by key."""
+        ...
+
+    def proposals(self, *, claim: str | None = None, only_open: bool = False) -> list[ProposalRecord]:
+        """What a changed chart asks for after its claim left, oldest first."""
+        ...
+
+    def save_written(self, written: WrittenRecord) -> None:
+        """Insert or replace by owner and kind."""
+        ...
+
+    def written(self, owner: str) -> list[WrittenRecord]:
+        """What the chart holds of us for a claim (or a visit), by kind."""
+        ...
+
+    def save_heard(self, heard: HeardRecord) -> None:
+        """Insert or replace by key."""
+        ...
+
+    def heard(self, visit: str) -> list[HeardRecord]:
+        """Charges that arrived by HL7 v2 for a visit number, in the order of their keys."""
+        ...
+
+    # apps that follow claims
+    def save_follower(self, follower: FollowerRecord) -> None:
+        """Insert or replace by id."""
+        ...
+
+    def followers(self, *, app: str | None = None) -> list[FollowerRecord]:
+        """Subscriptions of other apps, oldest first."""
+        ...
+
+    def save_notice(self, notice: NoticeRecord) -> None:
+        """Insert; the same follower and number again changes nothing."""
+        ...
+
+    def notices(self, follower: str, *, after: int = 0) -> list[NoticeRecord]:
+        """What a follower was told, by number."""
         ...
 
     # the rest

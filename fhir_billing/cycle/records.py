@@ -85,7 +85,7 @@ class VisitRecord:
     """The claim number that the visit's bill is kept under (without suffix)."""
     outcome: str
     found_by: str = ""
-    """Which trigger found it: hook, poll, sweep, hand."""
+    """Which trigger found it first: hook, topic, websocket, poll, sweep, bulk, hl7v2, cds-hook, reconcile, hand."""
     patient: str = ""
     patient_name: str = ""
     patient_birth: date | None = None
@@ -97,6 +97,8 @@ class VisitRecord:
     digest: str = ""
     """SHA-256 of the visit message that it was last drafted from."""
     message: int = 0
+    version: str = ""
+    """The chart's version of the Encounter (meta.versionId) that was last read."""
     changed_after_send: bool = False
     findings: tuple[Mapping[str, object], ...] = ()
 
@@ -249,3 +251,105 @@ class AskedRecord:
     charted: str = ""
     message: int = 0
     """The message that asked or answered last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferenceRecord:
+    """The chart and the book disagree about a visit; a worklist item until they agree again or a person says why not."""
+
+    key: str
+    """`missing:Encounter/ID`: what differs, and of which visit."""
+    encounter: str
+    kind: str
+    """missing (closed in the chart, unknown here), changed (newer in the chart), gone (known here, not finished or not there
+    any more)."""
+    say: str
+    found_at: datetime
+    closed_at: datetime | None = None
+    closed_by: str = ""
+    """fhir-billing when the two agree again, else the person."""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalRecord:
+    """The chart changed after its claim left: what a replacement would say, field by field, or that the claim should be void."""
+
+    key: str
+    """Claim number and the digest of the visit that asks for it."""
+    claim: str
+    kind: str
+    """replace or void."""
+    made_at: datetime
+    fields: tuple[Mapping[str, object], ...] = ()
+    """`at` (FHIR path), `what` (in words), `was`, `now`, as people read them."""
+    resource: bytes = b""
+    """The Claim as it would leave now."""
+    status: str = "open"
+    """open, accepted, dismissed or overtaken."""
+    decided_at: datetime | None = None
+    decided_by: str = ""
+    why: str = ""
+    message: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenRecord:
+    """One resource that the chart holds of us, as we last wrote it."""
+
+    owner: str
+    """The claim's number, or the visit's for what tells of a whole visit."""
+    kind: str
+    reference: str
+    version: str
+    digest: str
+    rung: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeardRecord:
+    """A charge that an HL7 v2 message brought, as a ChargeItem, for an EHR whose FHIR has none."""
+
+    key: str
+    """Sending application, message control id and place of the FT1."""
+    visit: str
+    """PV1-19: the visit's number as the hospital writes it."""
+    resource: bytes
+    at: datetime
+    message: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowerRecord:
+    """Another app's subscription to the status of claims."""
+
+    id: str
+    app: str
+    topic: str
+    endpoint: str
+    filters: Mapping[str, str] = field(default_factory=dict)
+    header: bytes = b""
+    """What each notification must carry, sealed."""
+    content: str = "id-only"
+    """empty, id-only or full-resource."""
+    status: str = "requested"
+    """requested, active, error or off."""
+    heartbeat: int = 0
+    """Seconds; 0: none."""
+    events: int = 0
+    made_at: datetime | None = None
+    said_at: datetime | None = None
+    """When something was last delivered."""
+    say: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeRecord:
+    """One event that a follower is told of."""
+
+    follower: str
+    number: int
+    at: datetime
+    claim: str
+    state: str

@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx2
 
+from fhir_billing.cycle.ports import Trigger
 from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, NotThere
-from fhir_billing.ehr import chart_write, quirks, subscriptions, write
+from fhir_billing.ehr import chart_write, quirks, subscriptions, triggers, write
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.ehr.gather import gather
@@ -33,6 +34,7 @@ class EhrSettings:
     token_url: str = ""
     scopes: str = "system/*.rs"
     quirks: str = "plain"
+    triggers: tuple[str, ...] = ("poll",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Ehr:
 
     client: FhirClient
     quirk: quirks.Quirk
+    looks: tuple[str, ...] = ("poll",)
 
     def gather(self, encounter: str) -> list[Resource]:
         """All resources that the visit's bill needs, in plain R4."""
@@ -58,9 +61,9 @@ class Ehr:
         name = f"{said.get('name', 'an EHR without a name')} {said.get('version', '')}".strip()
         return f"{name}, FHIR {found.get('fhirVersion', '?')}, scopes: {' '.join(sorted(granted)) or 'none asked'}"
 
-    def closed_since(self, cursor: str) -> tuple[list[tuple[str, str]], str]:
-        """Finished visits changed since the cursor."""
-        return subscriptions.poll(self.client, cursor)
+    def triggers(self) -> list[Trigger]:
+        """The ways in which this EHR is looked at."""
+        return triggers.made(self.looks, self.client)
 
     def write(self, resources: Sequence[Mapping[str, Any]]) -> str:
         """Make the chart hold these."""
@@ -117,7 +120,7 @@ def connect(settings: EhrSettings) -> tuple[UserEhr, UserEhr]:
             client_id=settings.client_id, key=settings.key, key_id=settings.key_id, scopes=settings.scopes
         )
         token = BackendToken(credentials, settings.token_url or token_endpoint(settings.url, http), http)
-    ehr = UserEhr(FhirClient(settings.url, http, token), quirks.named(settings.quirks))
+    ehr = UserEhr(FhirClient(settings.url, http, token), quirks.named(settings.quirks), settings.triggers)
     return ehr, ehr
 
 

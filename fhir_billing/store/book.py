@@ -13,13 +13,19 @@ from fhir_billing.cycle.records import (
     Arrival,
     AskedRecord,
     ClaimRecord,
+    DifferenceRecord,
     EnvelopeRecord,
+    FollowerRecord,
+    HeardRecord,
     Message,
+    NoticeRecord,
     Outcome,
     PaymentRecord,
+    ProposalRecord,
     RemittanceRecord,
     Told,
     VisitRecord,
+    WrittenRecord,
 )
 from fhir_billing.domain.errors import StaleVersion
 from fhir_billing.domain.ledger import Journal
@@ -206,6 +212,60 @@ class SqlBook:
         row = tables.asked
         which = self._of(AskedRecord, row).order_by(row.c.message, row.c.key)
         return self._all(AskedRecord, _narrowed(which, row, key=key, encounter=encounter, claim=claim))
+
+    # the chart and we
+
+    def save_difference(self, difference: DifferenceRecord) -> None:
+        upsert(self.connection, tables.difference, values(tables.difference, difference))
+
+    def differences(self, *, encounter: str | None = None, only_open: bool = False) -> list[DifferenceRecord]:
+        row = tables.difference
+        which = self._of(DifferenceRecord, row).order_by(row.c.found_at, row.c.key)
+        which = which.where(row.c.closed_at.is_(None)) if only_open else which
+        return self._all(DifferenceRecord, _narrowed(which, row, encounter=encounter))
+
+    def save_proposal(self, proposal: ProposalRecord) -> None:
+        upsert(self.connection, tables.proposal, values(tables.proposal, proposal))
+
+    def proposals(self, *, claim: str | None = None, only_open: bool = False) -> list[ProposalRecord]:
+        row = tables.proposal
+        which = self._of(ProposalRecord, row).order_by(row.c.made_at, row.c.key)
+        return self._all(ProposalRecord, _narrowed(which, row, claim=claim, status="open" if only_open else None))
+
+    def save_written(self, written: WrittenRecord) -> None:
+        upsert(self.connection, tables.written, values(tables.written, written))
+
+    def written(self, owner: str) -> list[WrittenRecord]:
+        row = tables.written
+        return self._all(WrittenRecord, self._of(WrittenRecord, row).where(row.c.owner == owner).order_by(row.c.kind))
+
+    def save_heard(self, heard: HeardRecord) -> None:
+        upsert(self.connection, tables.heard, values(tables.heard, heard))
+
+    def heard(self, visit: str) -> list[HeardRecord]:
+        row = tables.heard
+        return self._all(HeardRecord, self._of(HeardRecord, row).where(row.c.visit == visit).order_by(row.c.key))
+
+    # apps that follow claims
+
+    def save_follower(self, follower: FollowerRecord) -> None:
+        row = tables.follower
+        held = {**values(row, follower), "id": follower.id}  # its id is a word, not a row's number
+        upsert(self.connection, row, held)
+
+    def followers(self, *, app: str | None = None) -> list[FollowerRecord]:
+        row = tables.follower
+        which = self._of(FollowerRecord, row).order_by(row.c.made_at, row.c.id)
+        return self._all(FollowerRecord, _narrowed(which, row, app=app))
+
+    def save_notice(self, notice: NoticeRecord) -> None:
+        row = tables.notice
+        self.connection.execute(insert(self.connection, row).values(values(row, notice)).on_conflict_do_nothing())
+
+    def notices(self, follower: str, *, after: int = 0) -> list[NoticeRecord]:
+        row = tables.notice
+        which = self._of(NoticeRecord, row).where(row.c.follower == follower, row.c.number > after)
+        return self._all(NoticeRecord, which.order_by(row.c.number))
 
     # the rest
 

@@ -26,7 +26,7 @@ from fhir_billing.cycle.records import Kind, Outcome
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.store.column_types import Json, Utc, Whole, Word, tuples
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest migration; a test compares it with alembic's own head, so that opening a store need not import alembic."""
 
 book = MetaData(
@@ -105,6 +105,7 @@ visit = Table(
     Column("message", Whole, nullable=False, default=0),
     Column("changed_after_send", Boolean, nullable=False, default=False),
     Column("findings", Json(tuple), nullable=False, default=()),
+    _text("version"),
 )
 
 claim = Table(
@@ -315,6 +316,86 @@ vault = Table(
     Column("ends_at", Utc, nullable=False, index=True),
 )
 """Short-lived secrets, encrypted; keys are digests."""
+
+difference = Table(
+    "difference",
+    book,
+    Column("key", Text, primary_key=True),
+    _text("encounter", index=True),
+    _text("kind"),
+    _text("say"),
+    Column("found_at", Utc, nullable=False),
+    Column("closed_at", Utc, index=True),
+    _text("closed_by"),
+    _text("why"),
+)
+
+proposal = Table(
+    "proposal",
+    book,
+    Column("key", Text, primary_key=True),
+    _text("claim", index=True),
+    _text("kind"),
+    Column("made_at", Utc, nullable=False),
+    Column("fields", Json(tuple), nullable=False, default=()),
+    Column("resource", LargeBinary, nullable=False, default=b""),
+    _text("status", index=True),
+    Column("decided_at", Utc),
+    _text("decided_by"),
+    _text("why"),
+    Column("message", Whole, nullable=False, default=0),
+)
+
+written = Table(
+    "written",
+    book,
+    Column("owner", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    _text("reference"),
+    _text("version"),
+    _text("digest"),
+    _text("rung"),
+    Column("at", Utc, nullable=False),
+)
+"""What the chart holds of us: a resource whose digest is the same needs no request."""
+
+heard = Table(
+    "heard",
+    book,
+    Column("key", Text, primary_key=True),
+    _text("visit", index=True),
+    Column("resource", LargeBinary, nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("message", Whole, nullable=False, default=0),
+)
+
+follower = Table(
+    "follower",
+    book,
+    Column("id", Text, primary_key=True),
+    _text("app", index=True),
+    _text("topic"),
+    _text("endpoint"),
+    Column("filters", Json(dict), nullable=False, default={}),
+    Column("header", LargeBinary, nullable=False, default=b""),
+    _text("content"),
+    _text("status"),
+    Column("heartbeat", Integer, nullable=False, default=0),
+    Column("events", BigInteger, nullable=False, default=0),
+    Column("made_at", Utc),
+    Column("said_at", Utc),
+    _text("say"),
+)
+
+notice = Table(
+    "notice",
+    book,
+    Column("follower", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("at", Utc, nullable=False),
+    _text("claim"),
+    _text("state"),
+)
 
 audit = Table(
     "audit",

@@ -375,16 +375,6 @@ class ChartInView:
         patient, iss = self._here.patient, self._here.iss.rstrip("/")
         return str(reference).split("/_history/", maxsplit=1)[0] in {patient, f"{iss}/{patient}"}
 
-    # the rest of what a reader of the EHR is
-
-    def subscribe(self, endpoint: str, secret: str) -> None:
-        """Nothing that a user's token does."""
-        raise NotAllowed("A user's token subscribes to nothing")
-
     def check(self) -> str:
         """What the EHR says it is."""
         return self._chart.check()
-
-    def closed_since(self, cursor: str) -> tuple[list[tuple[str, str]], str]:
-        """Nothing that a user's token does."""
-        raise NotAllowed("A user's token polls nothing")

@@ -29,7 +29,7 @@ from fhir_billing.ehr.connect import EhrSettings, connect
 from fhir_billing.settings import Settings
 from fhir_billing.store.schema import migrate
 from fhir_billing.wiring import SystemClock, Wiring
-from fhir_billing.worker import beat
+from fhir_billing.worker import beat, ringing
 from tests.e2e import charts
 
 if TYPE_CHECKING:
@@ -334,7 +334,7 @@ def ward(folder: Path, start: Callable[[str], Mapping[str, str]], **settings: An
     with chart_page(framing) as asked, served(create_app(wiring, beats=False), port):
         made = Ward(base=base, page=page, ehr=ehr, wiring=wiring, chart=chart, framed_requests=asked)
         made.put(charts.clinic())
-        wiring.store.set_cursor(beat.CURSOR, datetime.now(UTC).isoformat())
+        wiring.store.set_cursor(f"{ringing.CURSOR}:poll", datetime.now(UTC).isoformat())
         yield made
 
 

@@ -75,11 +75,6 @@ class Chart:
     def check(self) -> str:
         return "a chart"
 
-    def subscribe(self, endpoint: str, secret: str) -> None: ...
-
-    def closed_since(self, cursor: str) -> tuple[list[tuple[str, str]], str]:
-        return [], cursor
-
     def _ask(self, what: str) -> None:
         self.asked.append(what)
         if self.broken:

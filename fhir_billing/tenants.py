@@ -1,0 +1,1 @@
+"""Several EHRs live in one installation, each in a house of its own: one tenant file, one chart, one book, one address."""
