@@ -47,7 +47,7 @@ class Ehr:
 
     def gather(self, encounter: str) -> list[Resource]:
         """All resources that the visit's bill needs, in plain R4."""
-        return [self.quirk(resource) for resource in gather(self.client, encounter)]
+        return self.quirk.visit(gather(self.client, encounter), encounter)
 
     def subscribe(self, endpoint: str, secret: str) -> None:
         """Ask the EHR to ring at an address when a visit closes."""
@@ -95,7 +95,7 @@ class UserEhr(Ehr):
     def gather(self, encounter: str) -> list[Resource]:
         """What an open visit's bill would need. Vaccines that a user may not read hide no visit: the service reads them later."""
         found = gather(self.client, encounter, forgive=frozenset({"Immunization"}))
-        return [self.quirk(resource) for resource in found]
+        return self.quirk.visit(found, encounter)
 
     def read(self, reference: str) -> Resource:
         """One resource, in plain R4."""
