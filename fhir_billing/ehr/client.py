@@ -150,6 +150,21 @@ class FhirClient:
         self._check(answer, method, path)
         return answer
 
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | Sequence[tuple[str, str]] | None = None,
+        body: Resource | None = None,
+        headers: Mapping[str, str] | None = None,
+        bare: bool = False,
+    ) -> httpx2.Response:
+        """One exchange as the EHR answers it, whatever that says; `bare` carries no token. Raises EhrUnavailable for no answer."""
+        if bare:
+            return self._send(method, path, headers or {}, params=params, body=body)
+        return self._with_token(method, path, params, body, headers or {})
+
     def _with_token(
         self, method: str, path: str, params: Any, body: Resource | None, headers: Mapping[str, str]
     ) -> httpx2.Response:
