@@ -40,9 +40,11 @@ def run(args: argparse.Namespace) -> int:
         if args.once:
             return _once(wiring)
         if wiring.settings.redis_url:
+            from fhir_billing.worker.mllp import listening
             from fhir_billing.worker.streams import make_worker
 
-            make_worker(wiring).run_sync()
+            with listening(wiring):
+                make_worker(wiring).run_sync()
             return 0
         from fhir_billing.worker.embedded import Heart
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
-from fhir_billing.worker import beat
+from fhir_billing.worker import beat, mllp
 
 _log = log("worker")
 
@@ -44,17 +44,21 @@ class Heart:
 
     def run(self) -> None:
         """Beat, wait, beat; a fault is logged and the next beat tries again."""
-        while not self._stop.is_set():
-            settings = self.wiring.settings
-            try:
-                self._every("subscribe", settings.chase_seconds, beat.subscribe)
-                self._every("ring", settings.poll_seconds, beat.ring)
-                self._every("chase", settings.chase_seconds, beat.chase)
-                beat.beat(self.wiring)
-            except Exception as error:
-                _log.error("the beat failed", error=type(error).__name__)
-            self._wake.wait(settings.beat_seconds)
-            self._wake.clear()
+        with mllp.listening(self.wiring, self.wake):
+            while not self._stop.is_set():
+                self._once()
+                self._wake.wait(self.wiring.settings.beat_seconds)
+                self._wake.clear()
+
+    def _once(self) -> None:
+        settings = self.wiring.settings
+        try:
+            self._every("subscribe", settings.chase_seconds, beat.subscribe)
+            self._every("ring", settings.poll_seconds, beat.ring)
+            self._every("chase", settings.chase_seconds, beat.chase)
+            beat.beat(self.wiring)
+        except Exception as error:
+            _log.error("the beat failed", error=type(error).__name__)
 
     def _every(self, name: str, seconds: float, step: Callable[[Wiring], int]) -> None:
         now = time.monotonic()

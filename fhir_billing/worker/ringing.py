@@ -12,6 +12,7 @@ from fhir_billing.domain.errors import BillingError, NotAllowed, NotNow
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
+from fhir_billing.worker import heard, mllp
 from fhir_billing.worker.waiting import wait_for
 
 _log = log("worker")
@@ -81,15 +82,22 @@ def answer_doorbells(wiring: Wiring) -> int:
 def _answer(wiring: Wiring, bell: Message) -> str:
     if bell.who == STRANGER:
         raise NotAllowed("a notification without the right secret is not followed")
+    if bell.channel == mllp.CHANNEL:
+        return heard.answer(wiring, bell, lambda encounter: read_visit(wiring, encounter, found_by=mllp.FOUND_BY))
     rang = json.loads(bell.body)
     encounter = str(rang["encounter"])
     if not encounter:
         return f"somebody rang without saying for whom: {ring(wiring)} visits found"
+    return read_visit(wiring, encounter, found_by=str(rang.get("found_by", "")))
+
+
+def read_visit(wiring: Wiring, encounter: str, *, found_by: str) -> str:
+    """Read a visit from the EHR, lay the charges on it that only HL7 v2 brought, and keep what was read."""
     if wiring.ehr is None:
         return "no EHR is set up"
-    resources = wiring.ehr[0].gather(encounter)
-    body = dumps({"encounter": encounter, "found_by": rang.get("found_by", ""), "resources": resources})
-    return keep_visit(wiring, encounter, body, found_by=str(rang.get("found_by", "")), at=wiring.clock.now())
+    resources, of_charges = heard.laid(wiring, encounter, wiring.ehr[0].gather(encounter))
+    body = dumps({"encounter": encounter, "found_by": found_by, "resources": resources})
+    return keep_visit(wiring, encounter, body, found_by=found_by, at=wiring.clock.now()) + of_charges
 
 
 def keep_visit(wiring: Wiring, encounter: str, body: bytes, *, found_by: str, at: datetime) -> str:
