@@ -5,37 +5,34 @@ Spec: FHIR R4 RESTful API: search paging, If-Match, If-None-Exist, 429 with Retr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
-from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from fhir_billing.domain.errors import (
-    BillingError,
-    Contended,
-    EhrBrokeContract,
-    EhrUnavailable,
-    MalformedResource,
-    NotThere,
-    RateLimited,
-    ScopeMissing,
-)
+from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, MalformedResource, NotThere
+from fhir_billing.ehr import addresses
+from fhir_billing.ehr.answers import ENCODINGS, MOST_BYTES, Unsupported, refusal, whole
+from fhir_billing.ehr.kept import Kept
+from fhir_billing.ehr.ways import Ways
 from fhir_billing.fhir.text import dumps, loads
+
+__all__ = ["Bearer", "FhirClient", "Incomplete", "Resource", "Unsupported"]
 
 Resource = dict[str, Any]
 MOST_PAGES = 200
-MOST_BYTES = 64_000_000
 JSON = "application/fhir+json"
-_TYPE = re.compile(r"[A-Za-z_]{1,64}")
-_LITERAL = re.compile(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}")
-_QUOTED = re.compile(r"'[^']*'?|\"[^\"]*\"?")
-_PATH = re.compile(r"[^A-Za-z0-9_.\[\]()/-]")
 
 
-class Unsupported(EhrBrokeContract):
-    """The EHR does not take this request as it is: a parameter, a type or a resource that it does not know."""
+class Incomplete(EhrBrokeContract):
+    """The EHR counts more matches than it gives, and names no next page."""
+
+    def __init__(self, kind: str, total: int, given: int) -> None:
+        super().__init__(
+            f"the EHR counts {total} of {kind}, gives {given}, and names no next page",
+            fix="raise its page size, or let it name the next page",
+        )
+        self.total = total
 
 
 class Bearer(Protocol):
@@ -50,8 +47,12 @@ class Bearer(Protocol):
 class FhirClient:
     """One EHR's FHIR API. Threads may share it."""
 
-    def __init__(self, base: str, http: httpx2.Client, token: Bearer | None = None) -> None:
+    def __init__(self, base: str, http: httpx2.Client, token: Bearer | None = None, ways: Ways | None = None) -> None:
         self.base = base.rstrip("/")
+        self.ways = ways or Ways()
+        """How this EHR is best asked, as far as it is known."""
+        self.kept = Kept()
+        """What many visits share, with its version; what this client may see and no other."""
         self._http, self._token = http, token
 
     def sign_in(self) -> frozenset[str]:
@@ -80,9 +81,15 @@ class FhirClient:
         `whole`: raises when the EHR counts more matches than it gives, with no next page to ask for.
         """
         answer = self.request("GET", resource_type, params=params)
-        matches = 0
+        first = self._resource(answer, "Bundle")
+        yield from self.pages(first, resource_type, pages=pages, whole=whole)
+
+    def pages(
+        self, first: Resource, resource_type: str, *, pages: int = MOST_PAGES, whole: bool = False
+    ) -> Iterator[Resource]:
+        """Every resource of a search whose first page is here. `whole` also bounds all pages together."""
+        bundle, matches, size, before = first, 0, 0, set[str]()
         for _ in range(pages):
-            bundle = self._resource(answer, "Bundle")
             for entry in _rows(bundle, "entry"):
                 resource = entry.get("resource")
                 if isinstance(resource, dict) and resource.get("resourceType") != "OperationOutcome":
@@ -94,15 +101,25 @@ class FhirClient:
             if not following:
                 total = bundle.get("total")
                 if whole and isinstance(total, int) and total > matches:
-                    raise EhrBrokeContract(
-                        f"the EHR counts {total} of {resource_type}, gives {matches}, and names no next page",
-                        fix="raise its page size, or let it name the next page",
-                    )
+                    raise Incomplete(resource_type, total, matches)
                 return
+            address = addresses.next_page(self.base, str(following))
+            if address in before:
+                raise EhrBrokeContract(
+                    f"a search of {resource_type} leads back to a page that was read", fix="mend the EHR's next links"
+                )
+            before.add(address)
             try:
-                answer = self.request("GET", str(following))
+                answer = self.request("GET", address)
             except (NotThere, Unsupported):
                 raise EhrUnavailable(f"the EHR lost its place in a search of {resource_type}") from None
+            size += len(answer.content)
+            if whole and size > MOST_BYTES:
+                raise EhrBrokeContract(
+                    f"a search of {resource_type} brings more than {MOST_BYTES // 1_000_000} MB",
+                    fix="look at the chart",
+                )
+            bundle = self._resource(answer, "Bundle")
         raise EhrBrokeContract(f"a search of {resource_type} has more than {pages} pages", fix="narrow the search")
 
     def capabilities(self) -> Resource:
@@ -175,47 +192,29 @@ class FhirClient:
         self, method: str, path: str, headers: Mapping[str, str], *, params: Any = None, body: Resource | None = None
     ) -> httpx2.Response:
         url = self._ours(path) if path else self.base
+        typed = {"Content-Type": JSON} if body is not None else {}
         try:
-            return self._http.request(
+            with self._http.stream(
                 method,
                 url,
                 params=params,
                 content=dumps(body) if body is not None else None,
-                headers={"Accept": JSON, **({"Content-Type": JSON} if body is not None else {}), **headers},
+                headers={"Accept": JSON, "Accept-Encoding": ENCODINGS, **typed, **headers},
                 follow_redirects=False,
-            )
+            ) as answer:
+                return whole(answer)
         except httpx2.HTTPError as error:
             raise EhrUnavailable(f"the EHR does not answer ({type(error).__name__})") from None
 
     def _check(self, answer: httpx2.Response, method: str, path: str) -> None:
-        status, what = answer.status_code, f"{method} {_kind(path)}"
-        if status < 300:
-            return
-        error: BillingError
-        if status == 429:
-            error = RateLimited("the EHR asks us to slow down", retry_after=_seconds(answer))
-        elif status >= 500 and status != 501:
-            error = EhrUnavailable(f"the EHR answered {status} to {what}")
-        elif status in {401, 403}:
-            error = ScopeMissing(
-                f"the EHR refuses {what} ({status})", fix="check the scopes that the EHR grants to this client"
-            )
-        elif status in {404, 410}:
-            error = NotThere(f"the EHR has nothing there ({what})")
-        elif status in {409, 412}:
-            error = Contended(f"somebody else wrote first ({what})")
-        elif status < 400:
-            error = EhrBrokeContract(
-                f"the EHR sends {what} elsewhere ({status})", fix="set FHIR_BILLING_EHR_URL to where it answers itself"
-            )
-        else:
-            error = Unsupported(f"the EHR answered {status} to {what}: {_issues(answer)}")
-        raise error
+        what = f"{method} {addresses.kind_of(path)}"
+        after = answer.headers.get("retry-after", "")
+        error = refusal(answer.status_code, what, answer.content, after)
+        if error is not None:
+            raise error
 
     def _resource(self, answer: httpx2.Response, wanted: str) -> Resource:
         self._check(answer, "GET", wanted)
-        if len(answer.content) > MOST_BYTES:
-            raise EhrBrokeContract(f"the EHR answered with more than {MOST_BYTES // 1_000_000} MB")
         try:
             found = loads(answer.content)
         except MalformedResource as error:
@@ -240,60 +239,14 @@ class FhirClient:
 
     def _ours(self, url: str) -> str:
         """A path or link as an absolute address of this server; anywhere else is refused, so that our token stays here."""
-        absolute = urljoin(f"{self.base}/", url)
-        if _origin(absolute) != _origin(self.base):
-            raise EhrBrokeContract(
-                "the EHR points at another server", fix="nothing is read there, and no token goes there"
-            )
-        return absolute
+        return addresses.ours(self.base, url)
 
     def local(self, reference: str) -> str:
         """A literal reference as `Type/id` of this server: absolute and versioned ones too. Empty when it is none of ours."""
-        text = reference.split("/_history/", maxsplit=1)[0].removeprefix(f"{self.base}/")
-        kind, _, name = text.partition("/")
-        return text if _LITERAL.fullmatch(kind + "/" + name) else ""
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, (parts.hostname or "").lower(), port
-
-
-def _kind(path: str) -> str:
-    """The resource type of a path: ids stay out of errors and logs."""
-    if "://" in path:
-        return "the next page"
-    kind = urlsplit(path).path.strip("/").split("/")[0]
-    return kind if _TYPE.fullmatch(kind) else "a bundle" if not kind else "a resource"
+        return addresses.local(self.base, reference)
 
 
 def _rows(bundle: Resource, name: str) -> list[dict[str, Any]]:
     """The objects of a list; what is no object is passed over."""
     found = bundle.get(name)
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
-
-
-def _seconds(answer: httpx2.Response) -> int:
-    text = answer.headers.get("retry-after", "")
-    return min(int(text), 3600) if text.isascii() and text.isdigit() else 60
-
-
-def _issues(answer: httpx2.Response) -> str:
-    """The codes of an OperationOutcome; its free text may quote the chart and is left out."""
-    try:
-        found = loads(answer.content)
-    except MalformedResource:
-        return "no OperationOutcome"
-    issues = found.get("issue") if isinstance(found, dict) else None
-    places = [
-        f"{_bare(issue.get('code'))} at {_bare((issue.get('expression') or issue.get('location') or ['?'])[0])}"
-        for issue in (issues if isinstance(issues, list) else [])[:5]
-        if isinstance(issue, dict)
-    ]
-    return "; ".join(places) or "no issue given"
-
-
-def _bare(text: object) -> str:
-    """A code or path without what stands between quotes in it, which may be the chart's."""
-    return _PATH.sub("", _QUOTED.sub("", str(text)))[:80] or "?"

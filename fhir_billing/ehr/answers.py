@@ -1,0 +1,144 @@
+"""An answer is read piece by piece and never further than a limit, so that no EHR can fill our memory; what it refuses has one meaning.
+
+Spec: RFC 9110 status codes, Retry-After, Content-Encoding; FHIR R4 OperationOutcome.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import zlib
+from collections.abc import Iterator
+
+import httpx2
+
+from fhir_billing.domain.errors import (
+    BillingError,
+    Contended,
+    EhrBrokeContract,
+    EhrUnavailable,
+    MalformedResource,
+    NotThere,
+    RateLimited,
+    ScopeMissing,
+)
+from fhir_billing.fhir.text import loads
+
+MOST_BYTES = 64_000_000
+"""Of one answer, unpacked."""
+MOST_SECONDS = 120
+"""For one answer to arrive; an EHR that sends a byte now and then does not answer."""
+PIECE = 65_536
+ENCODINGS = "gzip"
+"""How an answer may be packed: what can be unpacked piece by piece."""
+_UNPACKED = ("content-encoding", "content-length", "transfer-encoding")
+_QUOTED = re.compile(r"'[^']*'?|\"[^\"]*\"?")
+_PATH = re.compile(r"[^A-Za-z0-9_.\[\]()/-]")
+
+
+class Unsupported(EhrBrokeContract):
+    """The EHR does not take this request as it is: a parameter, a type or a resource that it does not know."""
+
+
+def whole(answer: httpx2.Response) -> httpx2.Response:
+    """An answer that is being received, with its body read to the end. Raises EhrBrokeContract where it is too large."""
+    if answer.is_stream_consumed:
+        return answer
+    content = b"".join(_limited(answer))
+    headers = [(name, value) for name, value in answer.headers.multi_items() if name.lower() not in _UNPACKED]
+    return httpx2.Response(answer.status_code, headers=headers, content=content, request=answer.request)
+
+
+def _limited(answer: httpx2.Response) -> Iterator[bytes]:
+    said = answer.headers.get("content-length", "")
+    if said.isascii() and said.isdigit() and int(said[:20]) > MOST_BYTES:
+        raise _too_large()
+    had, ends = 0, time.monotonic() + MOST_SECONDS
+    for piece in _unpacked(answer):
+        had += len(piece)
+        if had > MOST_BYTES:
+            raise _too_large()
+        if time.monotonic() > ends:
+            raise EhrUnavailable(f"the EHR's answer takes longer than {MOST_SECONDS} seconds")
+        yield piece
+
+
+def _unpacked(answer: httpx2.Response) -> Iterator[bytes]:
+    """The body in pieces of a bounded size, whatever it was packed with: a small bomb is unpacked only as far as it is read."""
+    packed = answer.headers.get("content-encoding", "identity").strip().lower()
+    if packed in {"", "identity"}:
+        yield from answer.iter_raw(PIECE)
+        return
+    if packed not in {"gzip", "x-gzip", "deflate"}:
+        raise EhrBrokeContract("the EHR packs its answer in a way that was not asked for", fix="let it use gzip")
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        for piece in answer.iter_raw(PIECE):
+            rest = piece
+            while rest and not unpack.eof:
+                yield unpack.decompress(rest, PIECE)
+                rest = unpack.unconsumed_tail
+        while not unpack.eof and (piece := unpack.decompress(unpack.unconsumed_tail, PIECE)):
+            yield piece
+    except zlib.error:
+        raise EhrBrokeContract("the EHR's packed answer is broken", fix="read it again") from None
+    if not unpack.eof:
+        raise EhrUnavailable("the EHR's packed answer ends too early")
+
+
+def _too_large() -> EhrBrokeContract:
+    return EhrBrokeContract(
+        f"the EHR answered with more than {MOST_BYTES // 1_000_000} MB", fix="look at the chart, or ask for smaller pages"
+    )  # fmt: skip
+
+
+def refusal(status: int, what: str, content: bytes = b"", retry_after: str = "") -> BillingError | None:
+    """What an answer's status means; None when it is no refusal. Never quotes the chart."""
+    if 200 <= status < 300:
+        return None
+    if status == 429:
+        return RateLimited("the EHR asks us to slow down", retry_after=seconds(retry_after))
+    if status >= 500 and status != 501:
+        return EhrUnavailable(f"the EHR answered {status} to {what}")
+    if status in {401, 403}:
+        return ScopeMissing(
+            f"the EHR refuses {what} ({status})", fix="check the scopes that the EHR grants to this client"
+        )
+    if status in {404, 410}:
+        return NotThere(f"the EHR has nothing there ({what})")
+    if status in {409, 412}:
+        return Contended(f"somebody else wrote first ({what})")
+    if status < 400:
+        return EhrBrokeContract(
+            f"the EHR sends {what} elsewhere ({status})", fix="set FHIR_BILLING_EHR_URL to where it answers itself"
+        )
+    return Unsupported(f"the EHR answered {status} to {what}: {issues(content)}")
+
+
+def seconds(text: str) -> int:
+    """A Retry-After in seconds; a minute when there is none to read, an hour at most."""
+    return min(int(text), 3600) if text.isascii() and text.isdigit() and len(text) < 10 else 60
+
+
+def issues(content: bytes) -> str:
+    """The codes of an OperationOutcome; its free text may quote the chart and is left out."""
+    try:
+        found = loads(content)
+    except MalformedResource:
+        return "no OperationOutcome"
+    rows = found.get("issue") if isinstance(found, dict) else None
+    places = [
+        f"{_bare(issue.get('code'))} at {_bare(_first(issue.get('expression')) or _first(issue.get('location')) or '?')}"
+        for issue in (rows if isinstance(rows, list) else [])[:5]
+        if isinstance(issue, dict)
+    ]
+    return "; ".join(places) or "no issue given"
+
+
+def _first(found: object) -> object:
+    return found[0] if isinstance(found, list) and found else None
+
+
+def _bare(text: object) -> str:
+    """A code or path without what stands between quotes in it, which may be the chart's."""
+    return _PATH.sub("", _QUOTED.sub("", str(text)[:400]))[:80] or "?"
