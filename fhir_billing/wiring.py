@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 
 from fhir_billing import mapping_files, payers
+from fhir_billing.apps import App, read_apps
 from fhir_billing.code_tables import CodeDesk
 from fhir_billing.cycle.ports import Channel, Clock, EhrReader, EhrWriter, Vault
 from fhir_billing.doors import Door, UserChart, entered, read_doors
@@ -20,6 +21,7 @@ from fhir_billing.mapping.site import Site
 from fhir_billing.payers import ChannelSettings
 from fhir_billing.settings import Settings
 from fhir_billing.store.habits import SqlHabits
+from fhir_billing.store.sealing import Seal
 from fhir_billing.store.store import SqlStore, open_store
 from fhir_billing.store.vault_redis import RedisVault
 from fhir_billing.store.vault_sql import SqlVault
@@ -87,6 +89,16 @@ class Wiring:
         if self.settings.redis_url:
             return RedisVault(self.settings.redis_url, secret)
         return SqlVault(self.settings.database_url, secret, self.clock.now)
+
+    @cached_property
+    def apps(self) -> dict[str, App]:
+        """The apps that may read and follow claims, by the name of their file."""
+        return read_apps(self.settings.apps)
+
+    @cached_property
+    def seal(self) -> Seal:
+        """Seals what rests in the book and is nobody else's to read; raises SecretMissing when no session secret is set."""
+        return Seal(self.settings.session_secret)
 
     @cached_property
     def smart(self) -> SmartClient:

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from fhir_billing import __version__
-from fhir_billing.api import cds, health, keys, notifications, remittances
+from fhir_billing.api import cds, fhir, health, keys, notifications, remittances
 from fhir_billing.api.errors import outcome
 from fhir_billing.api.guard import Guard
 from fhir_billing.domain.errors import BillingError
@@ -41,6 +41,7 @@ def create_app(wiring: Wiring, *, beats: bool = True) -> FastAPI:
     app.include_router(notifications.router)
     app.include_router(remittances.router)
     app.include_router(cds.router)
+    fhir.mount(app)
     app.add_exception_handler(BillingError, _refuse)
     app.add_middleware(Guard)
     importlib.import_module(FACES).mount(app, wiring, heart.wake)

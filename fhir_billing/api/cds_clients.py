@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpx2
 from joserfc import jwt
@@ -25,7 +25,7 @@ from joserfc.jws import JWSRegistry
 
 from fhir_billing.cycle.ports import Vault
 from fhir_billing.domain.errors import SignInNeeded
-from fhir_billing.doors import CdsClient, Door, same
+from fhir_billing.doors import Door, same
 from fhir_billing.logs import log
 
 KINDS: Final = {"ES256": ("EC", "P-256"), "ES384": ("EC", "P-384"), "RS256": ("RSA", ""), "RS384": ("RSA", "")}
@@ -50,6 +50,15 @@ class Caller:
     door: str
 
 
+class Pinned(Protocol):
+    """Whoever signs, and where the keys for that lie."""
+
+    @property
+    def jwks(self) -> Path | None: ...
+    @property
+    def jwks_url(self) -> str: ...
+
+
 class Keys:
     """The key sets that are pinned, by the file or address they come from. Threads share it."""
 
@@ -58,7 +67,7 @@ class Keys:
         self._lock = threading.Lock()
         self._held: dict[str, tuple[float, list[dict[str, Any]]]] = {}
 
-    def of(self, client: CdsClient, kid: str) -> list[dict[str, Any]]:
+    def of(self, client: Pinned, kid: str) -> list[dict[str, Any]]:
         """The client's keys of that name; the pinned address is asked again, once a minute, for a name that is not known."""
         if client.jwks is not None:
             return _named(_from_file(client.jwks), kid)
@@ -119,7 +128,7 @@ def verified(
     token = token.strip()
     if scheme.lower() != "bearer" or not 1 <= len(token) <= MOST_TOKEN:
         raise SignInNeeded("this needs the EHR's signed token", fix="send Authorization: Bearer …")
-    head, said = _unproved(token)
+    head, said = unproved(token)
     alg, kid, iss = head.get("alg"), head.get("kid"), said.get("iss")
     if not isinstance(alg, str) or alg not in KINDS or not isinstance(kid, str) or "crit" in head:
         raise _refused("its signature is of a kind that is not taken here, or it names no key")
@@ -128,14 +137,14 @@ def verified(
     for door in doors:
         for client in door.cds:
             if same(client.iss, iss) and client.tenant in {"", said.get("tenant")}:
-                claims = _proved(token, alg, keys.of(client, kid))
+                claims = proved(token, alg, keys.of(client, kid))
                 if claims is not None:
                     _check(claims, now, audiences, vault, client.iss)
                     return Caller(iss=client.iss, door=door.name)
     raise _refused("nobody configured here has signed it")
 
 
-def _unproved(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def unproved(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and claims before the signature is looked at: only to find whose key to try."""
     parts = token.split(".")
     if len(parts) != 3:
@@ -156,7 +165,7 @@ def _part(text: str) -> dict[str, Any]:
     return found
 
 
-def _proved(token: str, alg: str, keys: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+def proved(token: str, alg: str, keys: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The claims, when one of these keys has signed them in this way."""
     kind, curve = KINDS[alg]
     registry = JWSRegistry(algorithms=[alg], strict_check_header=False)

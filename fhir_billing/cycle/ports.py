@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from fhir_billing.cycle.records import (
@@ -82,6 +82,16 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A visit as the book has it, in the few words that the nightly comparison needs."""
+
+    encounter: str
+    version: str = ""
+    """The chart's version that was read last."""
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
     """What one look brought, and where the next one goes on."""
 
@@ -123,6 +133,14 @@ class EhrReader(ChartReader, Protocol):
 
     def triggers(self) -> Sequence[Trigger]:
         """The ways in which this EHR is looked at for closed visits; those that ring by themselves are not among them."""
+        ...
+
+    def visits(self, since: date, until: date) -> Iterator[Sighting]:
+        """Every visit of these days in any status, and what changed lately, as a stream; one may come twice. Raises EhrUnavailable."""
+        ...
+
+    def sight(self, encounter: str) -> Sighting | None:
+        """One visit as it is in the chart now; None when the chart has it no more."""
         ...
 
 
@@ -184,6 +202,14 @@ class Book(Protocol):
         """By number; each given condition narrows."""
         ...
 
+    def claims_after(self, number: str, *, limit: int = 500) -> list[ClaimRecord]:
+        """So many claims behind a number, in the store's own order of numbers: a large book is read in pieces."""
+        ...
+
+    def visits_from(self, number: str, *, patient: str | None = None, limit: int = 500) -> list[VisitRecord]:
+        """So many visits (of a patient) from a number on, in the store's own order of numbers."""
+        ...
+
     def save_claim(self, claim: ClaimRecord) -> ClaimRecord:
         """Insert (version 0) or update; raises StaleVersion when somebody saved first. Returns it with its new version."""
         ...
@@ -224,6 +250,9 @@ class Book(Protocol):
     def save_remittance(self, remittance: RemittanceRecord) -> None: ...
     def save_payment(self, payment: PaymentRecord) -> None: ...
     def payments(self, claim: str | None = None) -> list[PaymentRecord]: ...
+    def payments_in(self, remittance: str) -> list[PaymentRecord]:
+        """What one remittance paid, in its order."""
+        ...
 
     # envelopes and outbox
     def take_control(self, partner: str, what: str, count: int = 1) -> int:
@@ -292,6 +321,10 @@ class Book(Protocol):
         """Insert or replace by id."""
         ...
 
+    def follower(self, which: str) -> FollowerRecord | None:
+        """One subscription, locked for this transaction."""
+        ...
+
     def followers(self, *, app: str | None = None) -> list[FollowerRecord]:
         """Subscriptions of other apps, oldest first."""
         ...
@@ -348,6 +381,10 @@ class Store(Protocol):
 
     def stays(self, outbox_id: int, say: str, retry_at: datetime) -> None:
         """It has not left yet; try again then."""
+        ...
+
+    def known(self, since: date, until: date) -> Iterator[Known]:
+        """The visits of these days, and those without a day, as the book has them."""
         ...
 
     def cursor(self, name: str) -> str: ...

@@ -16,9 +16,10 @@ from fhir_billing.fhir.text import dumps
 VERSION: Final = "4.0.1"
 SAME_IN_R4B: Final = frozenset(
     {
-        "Bundle", "ChargeItem", "Claim", "ClaimResponse", "CodeSystem", "ConceptMap", "Condition", "Coverage", "Encounter",
-        "ExplanationOfBenefit", "Immunization", "Location", "OperationOutcome", "Organization", "Patient", "Practitioner",
-        "PractitionerRole", "Procedure", "RelatedPerson", "Subscription", "Task",
+        "Account", "Bundle", "CapabilityStatement", "ChargeItem", "Claim", "ClaimResponse", "CodeSystem", "ConceptMap",
+        "Condition", "Coverage", "Encounter", "ExplanationOfBenefit", "Immunization", "Location", "OperationOutcome",
+        "Organization", "Parameters", "Patient", "PaymentReconciliation", "Practitioner", "PractitionerRole",
+        "Procedure", "RelatedPerson", "Subscription", "Task",
     }
 )  # fmt: skip
 

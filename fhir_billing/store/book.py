@@ -103,6 +103,19 @@ class SqlBook:
         found = self._all(ClaimRecord, _narrowed(which, tables.claim, encounter=encounter, patient=patient))
         return sorted(found, key=lambda claim: claim.number)  # here, because each database has its own order of letters
 
+    def claims_after(self, number: str, *, limit: int = 500) -> list[ClaimRecord]:
+        row = tables.claim.c
+        return self._all(
+            ClaimRecord,
+            self._of(ClaimRecord, tables.claim).where(row.number > number).order_by(row.number).limit(limit),
+        )
+
+    def visits_from(self, number: str, *, patient: str | None = None, limit: int = 500) -> list[VisitRecord]:
+        row = tables.visit.c
+        which = self._of(VisitRecord, tables.visit).where(row.number >= number)
+        which = _narrowed(which, tables.visit, patient=patient)
+        return self._all(VisitRecord, which.order_by(row.number, row.encounter).limit(limit))
+
     def save_claim(self, claim: ClaimRecord) -> ClaimRecord:
         row = tables.claim
         saved = replace(claim, version=claim.version + 1)
@@ -161,6 +174,11 @@ class SqlBook:
     def payments(self, claim: str | None = None) -> list[PaymentRecord]:
         row = tables.payment
         return self._all(PaymentRecord, _narrowed(self._of(PaymentRecord, row).order_by(row.c.id), row, claim=claim))
+
+    def payments_in(self, remittance: str) -> list[PaymentRecord]:
+        row = tables.payment
+        which = self._of(PaymentRecord, row).where(row.c.remittance == remittance)
+        return self._all(PaymentRecord, which.order_by(row.c.sequence, row.c.id))
 
     # envelopes and outbox
 
@@ -252,6 +270,10 @@ class SqlBook:
         row = tables.follower
         held = {**values(row, follower), "id": follower.id}  # its id is a word, not a row's number
         upsert(self.connection, row, held)
+
+    def follower(self, which: str) -> FollowerRecord | None:
+        row = tables.follower
+        return self._one(FollowerRecord, self._of(FollowerRecord, row).where(row.c.id == which).with_for_update())
 
     def followers(self, *, app: str | None = None) -> list[FollowerRecord]:
         row = tables.follower

@@ -1,0 +1,16 @@
+"""Other apps follow a claim's life by FHIR: our own record, read with a token, and never the chart's."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from fhir_billing.api.fhir import capability, routes, tokens
+from fhir_billing.api.fhir.answers import Refused, refusal
+
+
+def mount(app: FastAPI) -> None:
+    """Put the FHIR API under /fhir."""
+    app.include_router(tokens.router)
+    app.include_router(capability.router)
+    app.include_router(routes.router)
+    app.add_exception_handler(Refused, refusal)
