@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,7 +13,9 @@ import httpx2
 from fhir_billing import mapping_files, payers
 from fhir_billing.apps import App, read_apps
 from fhir_billing.code_tables import CodeDesk
+from fhir_billing.cycle.conformance import Conformance, Interaction, dump, load
 from fhir_billing.cycle.ports import Channel, Clock, EhrReader, EhrWriter, Vault
+from fhir_billing.domain.errors import SiteConfig
 from fhir_billing.doors import Door, UserChart, entered, read_doors
 from fhir_billing.ehr.backend_auth import public_keys
 from fhir_billing.ehr.connect import TIMEOUT, EhrSettings, UserEhr, connect, connect_as
@@ -26,6 +29,9 @@ from fhir_billing.store.store import SqlStore, open_store
 from fhir_billing.store.vault_redis import RedisVault
 from fhir_billing.store.vault_sql import SqlVault
 from fhir_billing.store.views import SqlViews
+
+CHECKED = "conformance"
+"""The store's mark under which the last check of the EHR is kept."""
 
 
 class SystemClock:
@@ -113,6 +119,33 @@ class Wiring:
         """The chart as a signed-in user may see it. Raises NotAllowed for an EHR without a launch file."""
         door = entered(self.doors, iss)
         return connect_as(door.iss, token, door.quirks, self._user_http)
+
+    def check_ehr(
+        self, *, writes: bool = False, patient: str = "", step: Callable[[int, int, Interaction], None] | None = None
+    ) -> Conformance:
+        """Try what the EHR can do; nothing is kept. Every failure is a row. Raises SiteConfig when no EHR is set up."""
+        from fhir_billing.ehr.check import Wanted, check
+
+        s = self.settings
+        if not s.ehr_url:
+            raise SiteConfig("no EHR is set up", fix="set FHIR_BILLING_EHR_URL, or name its address")
+        wanted = Wanted(
+            writes=writes,
+            patient=patient,
+            public_url=s.public_url,
+            also=("hl7v2",) if s.mllp_listen else (),
+            able=(("hl7v2", "send"),) if s.hl7_out else (),
+        )
+        return check(self.ehr_settings, wanted, self.clock.now(), step)
+
+    @property
+    def conformance(self) -> Conformance | None:
+        """What the last check of the EHR found; None when none was kept."""
+        return load(self.store.cursor(CHECKED))
+
+    def keep_conformance(self, run: Conformance) -> None:
+        """Remember what a check found; the one before is forgotten."""
+        self.store.set_cursor(CHECKED, dump(run))
 
     @property
     def own_chart(self) -> UserChart | None:

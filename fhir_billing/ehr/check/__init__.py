@@ -35,12 +35,14 @@ class Wanted:
     public_url: str = ""
     also: tuple[str, ...] = ()
     """Ways of finding visits that need nothing of the EHR's FHIR, such as HL7 v2."""
+    able: tuple[tuple[str, str], ...] = ()
+    """Needs of the ladder that are met without the EHR's FHIR, such as ("hl7v2", "send")."""
 
 
 def check(settings: EhrSettings, wanted: Wanted, now: datetime, step: Step | None = None) -> Conformance:
     """Try one EHR; `step` hears of each row as it is known. Every failure is a row."""
     bench, first = _opened(settings, wanted, now)
-    kinds = [need.kind for rung in rungs.ladder() for need in rung.needs if need.kind]
+    kinds = [need.kind for rung in rungs.ladder() for need in rung.needs if need.kind[:1].isupper()]
     rest = (*reading.tries(), *closing.tries(), *writing.tries(kinds))
     tries = (*first, *rest)
     rows: list[Interaction] = []
@@ -73,6 +75,7 @@ def _opened(settings: EhrSettings, wanted: Wanted, now: datetime) -> tuple[Bench
     bench = Bench(
         client=client, statement=statement, now=now, patient=patient, writes=wanted.writes, public_url=wanted.public_url
     )
+    bench.able |= set(wanted.able)
     bench.facts["reachable"] = "yes" if said.status else "no"
     asked = frozenset(settings.scopes.split()) if client is not bare.client and _signs_in(settings) else frozenset()
     return bench, connection.tries(said, smart, asked, broken)

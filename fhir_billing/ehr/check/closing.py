@@ -5,6 +5,7 @@ Spec: FHIR R4 Subscription; Subscriptions R5 Backport 1.1 (`Basic` topics in R4,
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -18,6 +19,8 @@ from fhir_billing.fhir.ours import meta
 GROUP = "finding closed visits"
 NOWHERE: Final = "https://fhir-billing.example/hooks/conformance-probe"
 BACKPORT: Final = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription"
+CLOSED: Final = re.compile(r"(?i)encounter.*(complet|clos|finish|discharg|end)")
+"""A topic of closed visits, by its address."""
 FAR: Final = "2200-01-01T00:00:00Z"
 REASON: Final = "fhir-billing conformance-probe: made to be deleted"
 
@@ -141,26 +144,28 @@ def _subscription(bench: Bench) -> Verdict:
 
 
 def _topics(bench: Bench) -> Verdict:
-    found = bench.statement.extension(TOPICS)
-    topics = bench.ask("GET", "SubscriptionTopic", {"_count": "5"})
-    basic = bench.ask("GET", "Basic", {"code": "SubscriptionTopic", "_count": "5"})
-    for answer, where in ((topics, "SubscriptionTopic"), (basic, "Basic")):
-        rows = answer.rows(where)
-        urls = [str(r.get("url") or _topic(r)) for r in rows]
-        found = found or next((url for url in urls if url), "")
+    offered = [bench.statement.extension(TOPICS)]
+    for where, query in (
+        ("SubscriptionTopic", {"_count": "50"}),
+        ("Basic", {"code": "SubscriptionTopic", "_count": "50"}),
+    ):
+        rows = bench.ask("GET", where, query).rows(where)
+        offered += [str(r.get("url") or _topic(r)) for r in rows]
         if rows:
             bench.facts["topics"] = where
-    bench.facts.setdefault("topics", "declared" if found else "none")
-    if not found:
-        return missing("no topic is offered")
-    bench.facts["topic"] = found
+    offered = [url for url in offered if url]
+    bench.facts.setdefault("topics", "declared" if offered else "none")
+    chosen = next((url for url in offered if CLOSED.search(url)), "")
+    if not chosen:
+        return partly(f"{len(offered)} topics, none of a closed visit") if offered else missing("no topic is offered")
+    bench.facts["topic"] = chosen
     if not bench.writes:
-        return not_tried("topics are offered; to subscribe was not tried: run with --write")
-    answer, place = _made(bench, probe(bench, criteria=found, meta={**meta(), "profile": [BACKPORT]}))
+        return not_tried("a topic of closed visits is offered; to subscribe was not tried: run with --write")
+    answer, place = _made(bench, probe(bench, criteria=chosen, meta={**meta(), "profile": [BACKPORT]}))
     if not place:
-        return partly(f"topics are offered, and a subscription to one is not taken: {answer.refusal().say}")
+        return partly(f"a topic is offered, and a subscription to it is not taken: {answer.refusal().say}")
     bench.facts["topic-subscription"] = place
-    return works("a topic is offered, and a subscription to it is taken")
+    return works("a topic of closed visits is offered, and a subscription to it is taken")
 
 
 def _topic(basic: Resource) -> str:
