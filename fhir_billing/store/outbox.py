@@ -26,7 +26,8 @@ from fhir_billing.store.rows import insert
 from fhir_billing.store.tables import outbox
 
 LEASE: Final = timedelta(seconds=30)
-WRITE_BACK: Final = "write-back"
+LATEST_WINS: Final = frozenset({"write-back", "hl7"})
+"""Kinds of parcel of which a claim's latest says all that the ones before it said."""
 WAITING, SENT, OVERTAKEN = "waiting", "sent", "overtaken"
 _TOKEN: Final = uuid4().hex[:12]
 _NAMES: Final = [field.name for field in fields(OutboxRecord)]
@@ -101,22 +102,22 @@ def _parcel(row: Any, bodies: Bodies) -> OutboxRecord:
 def choose(parcels: Iterable[Parcel], now: datetime, gone: Callable[[str], bool]) -> tuple[list[int], dict[int, int]]:
     """The parcels that may leave now, and which are overtaken by which.
 
-    A claim's latest write-back says all that the ones before it said. While one is on its way the next waits, so that
-    the chart never ends with the older of two.
+    A claim's latest write-back says all that the ones before it said, by FHIR or by HL7 v2. While one is on its way the next
+    waits, so that the chart never ends with the older of two.
     """
     waiting = list(parcels)
     lent = {p.id for p in waiting if p.locked_until and p.locked_until > now and not gone(p.locked_by)}
-    told = [p for p in waiting if p.kind == WRITE_BACK and p.claim]
-    latest = {p.claim: p.id for p in told}
-    on_its_way = {p.claim for p in told if p.id in lent}
-    overtaken = {p.id: latest[p.claim] for p in told if p.id != latest[p.claim] and p.id not in lent}
+    told = [p for p in waiting if p.kind in LATEST_WINS and p.claim]
+    latest = {(p.kind, p.claim): p.id for p in told}
+    on_its_way = {(p.kind, p.claim) for p in told if p.id in lent}
+    overtaken = {p.id: last for p in told if p.id != (last := latest[p.kind, p.claim]) and p.id not in lent}
     chosen = [
         p.id
         for p in waiting
         if p.id not in lent
         and p.id not in overtaken
         and (p.retry_at is None or p.retry_at <= now)
-        and not (p.kind == WRITE_BACK and p.claim in on_its_way)
+        and (p.kind, p.claim) not in on_its_way
     ]
     return chosen, overtaken
 
