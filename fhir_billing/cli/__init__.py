@@ -25,11 +25,13 @@ COMMANDS: dict[str, str] = {
     "receive": "keep a payer's file and work it",
     "ledger": "what each claim was billed, paid, adjusted and still owes",
     "replay": "rebuild the book from its inbox and compare",
+    "reconcile": "the chart's visits beside the book: missing, changed, gone",
     "why": "the biography of one claim",
     "lifecycle": "the lifecycle as a Mermaid picture",
     "serve": "the desk and the HTTP edge",
     "worker": "the beat: relay, consumers, timers",
     "migrate": "bring the store to the newest schema",
+    "ehr": "try what an EHR can do, add one, show what was found",
     "doctor": "what is set up, what is not, how to fix it",
 }
 

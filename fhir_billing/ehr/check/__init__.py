@@ -97,7 +97,7 @@ def _tried(one: Try, bench: Bench, silent: int) -> tuple[Verdict, int]:
     if silent >= SILENT and one.group != connection.GROUP:
         return not_tried("the EHR stopped answering"), silent
     if one.writes and not bench.writes:
-        return not_tried("not tried: run with --write"), silent
+        return not_tried("run with --write"), silent
     try:
         return one.attempt(bench), 0
     except EhrUnavailable as error:
