@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from fhir_billing.cycle import ask
+from fhir_billing.cycle import ask, late, reconcile
 from fhir_billing.cycle.records import ClaimRecord, Outcome
 from fhir_billing.cycle.scrub import rescrub
 from fhir_billing.cycle.turn import Result, Turn, facts
@@ -313,4 +313,8 @@ ACTS: dict[str, Callable[[Turn, Said], str]] = {
     "other-coverage": _other_coverage,
     "note": _note,
     "card-feedback": _card_feedback,
+    "difference-close": reconcile.closed_by_a_person,
+    "proposal-dismiss": late.dismissed,
+    "proposal-accept": late.accepted,
+    "proposal-done": late.done,
 }

@@ -49,8 +49,7 @@ def answered(turn: Turn, said: Said) -> str:
     turn.book.audit(at=turn.at, who=turn.who, what="answer", about=answer.encounter, why=answer.question)
     _tell(turn, answer, claims, late=bool(late))
     if answer.kind != ASKED:
-        if not late:
-            intake.redraft(turn, answer.encounter)
+        intake.redraft(turn, answer.encounter)
         _offer(turn, answer, before)
     return f"{answer.question}: {answer.choice or 'taken back'}"
 

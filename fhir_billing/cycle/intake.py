@@ -1,15 +1,17 @@
 """A closed visit is accounted for: billed, held, the patient's own to pay, or not billable; none vanishes.
 
 A visit that was read again and has not changed does nothing. One that changed before its claim left is drafted anew; one
-that changed after is shown to a biller and never changed silently.
+that changed after becomes a proposal (`cycle/late.py`) and is never changed silently.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from typing import Any
 
+from fhir_billing.cycle import late, reconcile
 from fhir_billing.cycle.asked_text import load_answer
 from fhir_billing.cycle.draft import DraftedClaim, DraftedVisit, draft_and_scrub
 from fhir_billing.cycle.records import ClaimRecord, Kind, Message, Outcome, VisitRecord
@@ -19,6 +21,7 @@ from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.errors import MalformedResource
 from fhir_billing.domain.lifecycle import Event, State
 from fhir_billing.domain.question import Answer
+from fhir_billing.fhir.amend import amend
 from fhir_billing.fhir.claim import read_claim
 from fhir_billing.fhir.text import dumps, loads
 
@@ -59,15 +62,36 @@ def _accounted(turn: Turn, source: Message) -> Result:
         answers=answers_on(turn, encounter),
         today=turn.today,
     )
+    version, status = seen_of(body, encounter)
     if drafted is None:
-        return _gone(turn, encounter)
+        return _gone(turn, source, encounter, version, status)
     known = turn.book.visit(encounter)
-    visit = _record(source, drafted, known, str(body.get("found_by", "")))
-    if drafted.outcome == "self-pay":
+    visit = replace(_record(source, drafted, known, str(body.get("found_by", ""))), version=version)
+    if drafted.outcome == "self-pay" and any(map(late.has_left, turn.book.claims(encounter=encounter))):
+        visit = replace(visit, outcome=known.outcome if known else "billed")  # a payer may still pay: a person decides
+    elif drafted.outcome == "self-pay":
         _ask_the_patient(turn, visit, known)
-    changed_late = _claims(turn, drafted)
+    was_gone = known is not None and known.outcome == "voided"
+    changed_late = _claims(turn, source, drafted, was_gone=was_gone)
     turn.book.save_visit(replace(visit, changed_after_send=changed_late))
+    reconcile.agrees(turn, encounter, f"Read again: {visit.outcome}")
     return Result(outcome=Outcome.DONE, say=f"{encounter}: {visit.outcome}", findings=as_rows(drafted.findings))
+
+
+def seen_of(body: dict[str, Any], encounter: str) -> tuple[str, str]:
+    """The chart's version and status of the visit among the resources that were read; empty for what is not said."""
+    wanted = encounter.rpartition("/")[2]
+    for resource in body["resources"]:
+        if (
+            not isinstance(resource, dict)
+            or resource.get("resourceType") != "Encounter"
+            or resource.get("id") != wanted
+        ):
+            continue
+        meta = resource.get("meta")
+        version = meta.get("versionId") if isinstance(meta, dict) else ""
+        return str(version or ""), str(resource.get("status") or "")
+    return "", ""
 
 
 def _earlier(turn: Turn, resources: list[dict[str, Any]], encounter: str) -> tuple[Claim, ...]:
@@ -116,23 +140,55 @@ def _ask_the_patient(turn: Turn, visit: VisitRecord, known: VisitRecord | None) 
         turn.post(replace(journal, key=f"{journal.key}:{turn.message.sha256[:8]}") if before else journal)
 
 
-def _claims(turn: Turn, drafted: DraftedVisit) -> bool:
-    """Take every drafted claim into the book; whether one of them differs from what has left."""
-    late = False
+def _claims(turn: Turn, source: Message, drafted: DraftedVisit, *, was_gone: bool) -> bool:
+    """Take every drafted claim into the book; whether something stands proposed for what has left."""
+    stands = False
     known = {claim.number: claim for claim in turn.book.claims(encounter=drafted.encounter)}
-    for claim in drafted.claims:
+    for made in drafted.claims:
+        claim = _renumbered(made, known, was_gone=was_gone)
         before = known.pop(claim.number, None)
         if before is None:
             _new(turn, drafted, claim)
             continue
         claim.resource["created"] = loads(before.resource).get("created")  # a fact of the first build
+        if late.has_left(before):
+            stands = late.replacement(turn, before, claim.resource, source) or stands
+            continue
         said_anew = turn.message.kind is Kind.ACT and as_rows(claim.findings) != tuple(before.findings)
-        if said_anew or dumps(claim.resource) != before.resource:
-            late = not _again(turn, before, drafted, claim) or late
+        if before.state in STILL_OURS and (said_anew or dumps(claim.resource) != before.resource):
+            _again(turn, before, drafted, claim)
     for number, before in known.items():
-        if before.state in STILL_OURS and number.startswith(drafted.number) and not before.replaces:
+        if not _is_drafted_here(number, drafted.number):
+            continue
+        if before.state in STILL_OURS:
             turn.move(before, Event.WITHDRAW, "The visit no longer makes this claim")
-    return late
+        elif late.has_left(before):
+            now = "billed as another claim" if drafted.claims else drafted.outcome
+            row = {"at": "Claim", "what": "The claim", "was": "billed", "now": now}
+            stands = late.void(turn, before, row, source) or stands
+    return stands
+
+
+def _is_drafted_here(number: str, visit: str) -> bool:
+    """Whether a claim is one that the chart makes: the bill to another plan, for one, is made by a person."""
+    return bool(re.fullmatch(rf"{re.escape(visit)}(-\d+)?(-A\d+)?", number))
+
+
+def _renumbered(claim: DraftedClaim, known: dict[str, ClaimRecord], *, was_gone: bool) -> DraftedClaim:
+    """A visit that comes back after its unsent claim was withdrawn is billed under the next number: a void is for good."""
+    number, step = claim.number, 0
+    while f"{claim.number}-A{step + 1}" in known:
+        step += 1
+        known.pop(number, None)
+        number = f"{claim.number}-A{step}"
+    before = known.get(number)
+    if was_gone and before is not None and before.state is State.VOIDED:
+        known.pop(number)
+        number = f"{claim.number}-A{step + 1}"
+    if number == claim.number:
+        return claim
+    amend(claim.resource, {"number": number})
+    return replace(claim, number=number, claim=replace(claim.claim, id=number))
 
 
 def _fields(turn: Turn, drafted: DraftedVisit, claim: DraftedClaim) -> dict[str, Any]:
@@ -170,13 +226,8 @@ def _new(turn: Turn, drafted: DraftedVisit, claim: DraftedClaim) -> None:
     _scrubbed(turn, record, claim)
 
 
-def _again(turn: Turn, before: ClaimRecord, drafted: DraftedVisit, claim: DraftedClaim) -> bool:
-    """Draft anew what has not left for good; False when the payer has it already."""
-    if before.state not in STILL_OURS:
-        turn.tell(
-            before.number, "finding", "The chart changed after this claim left; nothing is changed here", who="EHR"
-        )
-        return False
+def _again(turn: Turn, before: ClaimRecord, drafted: DraftedVisit, claim: DraftedClaim) -> None:
+    """Draft anew what has not left for good."""
     because = "Drafted anew from the chart"
     if turn.message.kind is Kind.ACT:
         because = "Drafted anew with what the clinician said"
@@ -188,7 +239,6 @@ def _again(turn: Turn, before: ClaimRecord, drafted: DraftedVisit, claim: Drafte
     else:
         record = turn.move(before, Event.CORRECT, because, **fields)
     _scrubbed(turn, record, claim)
-    return True
 
 
 def _scrubbed(turn: Turn, record: ClaimRecord, claim: DraftedClaim) -> None:
@@ -201,16 +251,37 @@ def _scrubbed(turn: Turn, record: ClaimRecord, claim: DraftedClaim) -> None:
         turn.move(record, Event.SCRUB_FOUND, f"Held: {first.say}")
 
 
-def _gone(turn: Turn, encounter: str) -> Result:
-    """The visit is not finished any more (reopened, cancelled, entered in error)."""
+OPEN_AGAIN = frozenset({"planned", "arrived", "triaged", "in-progress", "onleave"})
+
+
+def _gone(turn: Turn, source: Message, encounter: str, version: str, status: str) -> Result:
+    """The visit is not finished any more: open again, cancelled, entered in error, or not in the chart."""
     known = turn.book.visit(encounter)
-    late = False
+    stands = False
+    row = {"at": "Encounter.status", "what": "The visit", "was": "finished", "now": status or "not in the chart"}
     for claim in turn.book.claims(encounter=encounter):
-        if claim.state in STILL_OURS:
+        if claim.state in STILL_OURS and status in OPEN_AGAIN:
+            _wait(turn, claim)
+        elif claim.state in STILL_OURS:
             turn.move(claim, Event.WITHDRAW, "The visit is not finished any more")
-        elif claim.state is not State.VOIDED:
-            turn.tell(claim.number, "finding", "The visit was taken back after this claim left", who="EHR")
-            late = True
+        elif late.has_left(claim):
+            stands = late.void(turn, claim, row, source) or stands
     if known:
-        turn.book.save_visit(replace(known, outcome="voided", changed_after_send=late, message=turn.message.id))
+        gone = replace(known, outcome="voided", changed_after_send=stands, message=turn.message.id, version=version)
+        turn.book.save_visit(gone)
+    reconcile.agrees(turn, encounter, f"Read again: {status or 'not in the chart'}")
     return Result(outcome=Outcome.DONE, say=f"{encounter}: not finished, nothing to bill")
+
+
+def _wait(turn: Turn, claim: ClaimRecord) -> None:
+    """A claim that has not left waits for its visit to close again; it is drafted anew then."""
+    finding = {
+        "key": "visit-open", "severity": "blocking", "say": "The visit is open in the chart again", "at": "Encounter.status",
+        "fix": "it is drafted anew when the visit closes", "fix_by": "clinician", "source": "chart",
+        "resource": claim.encounter,
+    }  # fmt: skip
+    others = tuple(f for f in claim.findings if f.get("key") != finding["key"])
+    if claim.state is State.READY:
+        turn.move(claim, Event.HOLD, "Held: the visit is open in the chart again", findings=(finding, *others))
+    else:
+        turn.save(replace(claim, findings=(finding, *others)))

@@ -5,7 +5,7 @@ A message that breaks its own rules is quarantined whole; the next one goes on.
 
 from __future__ import annotations
 
-from fhir_billing.cycle import act, ask, chase, intake, receive, submit, write_back
+from fhir_billing.cycle import act, ask, chase, intake, receive, reconcile, submit, write_back
 from fhir_billing.cycle.ports import Book, Store
 from fhir_billing.cycle.records import Kind, Message, Outcome
 from fhir_billing.cycle.turn import Result, Turn, facts
@@ -46,7 +46,9 @@ def _rang(turn: Turn) -> Result:
         return submit.send_ready(turn)
     if name == "chase":
         return chase.chased(turn)
-    raise MalformedResource(f"there is no timer called {name[:20]!r}", fix="use send or chase")
+    if name == "reconcile":
+        return reconcile.reconciled(turn)
+    raise MalformedResource(f"there is no timer called {name[:20]!r}", fix="use send, chase or reconcile")
 
 
 def work_one(store: Store, site: Site) -> tuple[Message, Result] | None:

@@ -5,16 +5,17 @@ Spec: SMART App Launch 2.2 `.well-known/smart-configuration`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
-from fhir_billing.cycle.ports import Trigger
+from fhir_billing.cycle.ports import Sighting, Trigger
 from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, NotThere
-from fhir_billing.ehr import chart_write, quirks, subscriptions, triggers, write
+from fhir_billing.ehr import chart_write, quirks, subscriptions, triggers, visits, write
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.ehr.gather import gather
@@ -64,6 +65,14 @@ class Ehr:
     def triggers(self) -> list[Trigger]:
         """The ways in which this EHR is looked at."""
         return triggers.made(self.looks, self.client)
+
+    def visits(self, since: date, until: date) -> Iterator[Sighting]:
+        """Every visit of these days in any status, and what changed lately."""
+        return visits.between(self.client, since, until, self.quirk)
+
+    def sight(self, encounter: str) -> Sighting | None:
+        """One visit as it is now; None when it is not there any more."""
+        return visits.sight(self.client, encounter, self.quirk)
 
     def write(self, resources: Sequence[Mapping[str, Any]]) -> str:
         """Make the chart hold these."""

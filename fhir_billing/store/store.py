@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 from sqlalchemy.exc import DatabaseError
 
+from fhir_billing.cycle.ports import Known
 from fhir_billing.cycle.records import Kind, Message, OutboxRecord, Outcome
 from fhir_billing.domain.errors import ImpossibleState, StoreMissing
 from fhir_billing.domain.money import Money, show
@@ -145,6 +146,17 @@ class SqlStore:
         """It has not left yet; try again then."""
         with writing(self._engine) as connection:
             outbox.stays(connection, outbox_id, say, retry_at)
+
+    # the chart and we
+
+    def known(self, since: date, until: date) -> Iterator[Known]:
+        """The visits of these days, and those without a day, as the book has them."""
+        row = tables.visit.c
+        day = row.served_on
+        which = select(row.encounter, row.version, row.outcome).where(or_(day.is_(None), day.between(since, until)))
+        with self.reading() as connection:
+            for encounter, version, outcome in connection.execute(which):
+                yield Known(encounter=encounter, version=version, outcome=outcome)
 
     # cursors
 

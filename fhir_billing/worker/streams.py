@@ -14,6 +14,7 @@ from streaq import Worker
 
 from fhir_billing.wiring import Wiring, wire
 from fhir_billing.worker import beat
+from fhir_billing.worker.nightly import nightly
 
 
 def make_worker(wiring: Wiring | None = None) -> Worker[None]:
@@ -37,6 +38,10 @@ def make_worker(wiring: Wiring | None = None) -> Worker[None]:
     async def chase() -> int:
         await asyncio.to_thread(beat.subscribe, wired)
         return await asyncio.to_thread(beat.chase, wired)
+
+    @worker.cron("* * * * *", name="nightly", timeout=timedelta(hours=1), **every)
+    async def compare() -> int:
+        return await asyncio.to_thread(nightly, wired)
 
     beat.subscribe(wired)
     return worker

@@ -1,0 +1,88 @@
+"""What the chart closed is asked of the chart itself: every visit of some days, whatever anybody has rung for.
+
+The days are asked by `date`, for a visit that was finished long ago and never rung for has no news to be found by; what
+changed in the last days is asked too, whenever it took place. An EHR that gives less than it counts is asked for fewer days.
+Spec: FHIR R4 Encounter search `date`, `_lastUpdated`; `_elements`, which an EHR may ignore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date, timedelta
+
+from fhir_billing.cycle.ports import Sighting
+from fhir_billing.domain.errors import EhrBrokeContract, NotThere
+from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
+from fhir_billing.ehr.quirks import Quirk
+
+DAY = timedelta(days=1)
+LATELY = timedelta(days=2)
+MOST_PAGES = 5_000
+USUAL = [("_elements", "identifier,status,class,period,meta"), ("_count", "200")]
+
+
+def between(client: FhirClient, since: date, until: date, quirk: Quirk) -> Iterator[Sighting]:
+    """Every visit of these days in any status, and what changed lately; a day more on each side, for days are local."""
+    first, last = since - DAY, until + DAY
+    try:
+        yield from _of_days(client, first, last, quirk)
+    except Unsupported:
+        yield from _asked(client, [("_lastUpdated", f"ge{first}")], quirk)
+        return
+    with suppress(Unsupported):
+        yield from _asked(client, [("_lastUpdated", f"ge{max(first, until - LATELY)}")], quirk)
+
+
+def sight(client: FhirClient, encounter: str, quirk: Quirk) -> Sighting | None:
+    """One visit as it is in the chart now; None when the chart has it no more."""
+    try:
+        return _sighting(quirk(client.read(encounter)))
+    except NotThere:
+        return None
+
+
+def _of_days(client: FhirClient, first: date, last: date, quirk: Quirk) -> Iterator[Sighting]:
+    try:
+        for resource in _found(client, [("date", f"ge{first}"), ("date", f"le{last}")], quirk):
+            if _touches(resource, first, last):
+                yield _sighting(resource)
+    except Unsupported:
+        raise
+    except EhrBrokeContract:
+        if first >= last:
+            raise
+        middle = first + (last - first) // 2
+        yield from _of_days(client, first, middle, quirk)
+        yield from _of_days(client, middle + DAY, last, quirk)
+
+
+def _asked(client: FhirClient, params: list[tuple[str, str]], quirk: Quirk) -> Iterator[Sighting]:
+    for resource in _found(client, params, quirk):
+        yield _sighting(resource)
+
+
+def _found(client: FhirClient, params: list[tuple[str, str]], quirk: Quirk) -> Iterator[Resource]:
+    for resource in client.search("Encounter", [*params, *USUAL], pages=MOST_PAGES, whole=True):
+        if resource.get("resourceType") == "Encounter" and isinstance(resource.get("id"), str):
+            yield quirk(resource)
+
+
+def _touches(resource: Resource, first: date, last: date) -> bool:
+    """Whether a visit lies in these days, for an EHR that does not look at the question; without a period nobody knows."""
+    period = resource.get("period")
+    if not isinstance(period, dict):
+        return True
+    start, end = str(period.get("start") or "")[:10], str(period.get("end") or period.get("start") or "")[:10]
+    return not (start and start > last.isoformat()) and not (end and end < first.isoformat())
+
+
+def _sighting(resource: Resource) -> Sighting:
+    found = resource.get("meta")
+    meta = found if isinstance(found, dict) else {}
+    return Sighting(
+        encounter=f"Encounter/{resource['id']}",
+        version=str(meta.get("versionId", "")),
+        status=str(resource.get("status", "")),
+        at=str(meta.get("lastUpdated", "")),
+    )
