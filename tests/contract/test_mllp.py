@@ -1,0 +1,385 @@
+"""Real sockets, a real EHR, and a foreign sender: what a hospital was answered AA is kept, and what it says is done once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hl7.mllp
+import pytest
+
+from fhir_billing.cycle.records import Message, Outcome
+from fhir_billing.domain.lifecycle import State
+from fhir_billing.ehr.connect import Ehr, EhrSettings, connect
+from fhir_billing.hl7.acknowledge import Answered, read_answer
+from fhir_billing.hl7.frames import Frames, framed
+from fhir_billing.store import unit_of_work
+from fhir_billing.worker import beat, mllp
+from tests.conftest import ROOT, Sekmet
+from tests.e2e import charts
+from tests.e2e.story import Story
+from tests.unit.hl7.messages import adt, dft, ft1
+
+
+class Sender:
+    """A hospital's end of a connection."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.frames, self.heard = Frames(), list[bytes]()
+
+    def send(self, *bodies: bytes) -> None:
+        self.socket.sendall(b"".join(framed(body) for body in bodies))
+
+    def answered(self) -> Answered:
+        while not self.heard:
+            data = self.socket.recv(4096)
+            if not data:
+                raise ConnectionError("closed without an answer")
+            self.heard += [frame.body for frame in self.frames.feed(data)]
+        return read_answer(self.heard.pop(0))
+
+    def ask(self, body: bytes) -> Answered:
+        self.send(body)
+        return self.answered()
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Story]:
+    story = Story(folder=tmp_path, database=f"sqlite:///{tmp_path / 'book.db'}", scenario="story-s1", day="2026-03-02")
+    story.wiring.settings.mllp_listen = "127.0.0.1:0"
+    yield story
+    story.wiring.store.close()
+
+
+@pytest.fixture
+def listener(book: Story) -> Iterator[mllp.Listener]:
+    with mllp.listening(book.wiring) as found:
+        assert found is not None
+        yield found
+
+
+@pytest.fixture
+def sender(listener: mllp.Listener) -> Iterator[Sender]:
+    made = Sender(listener.port)
+    yield made
+    made.socket.close()
+
+
+def bells(book: Story) -> list[Message]:
+    return book.wiring.store.doorbells_by("mllp")
+
+
+def test_what_is_acknowledged_is_kept_as_it_came(book: Story, sender: Sender) -> None:
+    body = adt("A03", control="C-17")
+    assert sender.ask(body) == Answered(code="AA", control="C-17")
+    [bell] = bells(book)
+    assert (bell.key, bell.body, bell.who) == ("hl7:ADTSYS:EXAMPLEHOSP:C-17", body, "hl7v2")
+
+
+def test_the_same_message_again_is_acknowledged_and_does_nothing(book: Story, sender: Sender) -> None:
+    assert {sender.ask(adt()).code for _ in range(3)} == {"AA"}
+    assert len(bells(book)) == 1
+
+
+def test_other_bytes_under_the_same_control_id_are_refused_and_kept(book: Story, sender: Sender) -> None:
+    sender.ask(adt(visit="V-1"))
+    said = sender.ask(adt(visit="V-2"))
+    assert said.code == "AE"
+    assert "MSH-10" in said.say
+    assert sender.ask(adt(visit="V-2")).code == "AE"
+    assert [bell.outcome for bell in bells(book)] == [Outcome.WAITING, Outcome.QUARANTINED]
+
+
+def test_hostile_bytes_are_refused_with_a_reason_and_kept(book: Story, sender: Sender) -> None:
+    for body in (b"", b"\x00\xff" * 50, b"GET / HTTP/1.1\r\n\r\n", adt().replace(b"Dee", b"D\xff\xfe")):
+        said = sender.ask(body)
+        assert said.code == "AR"
+        assert said.say.startswith("MSH")
+    assert {bell.outcome for bell in bells(book)} == {Outcome.QUARANTINED}
+    assert len(bells(book)) == 4
+    assert sender.ask(adt()).code == "AA", "the connection goes on"
+
+
+def test_messages_in_a_row_are_answered_in_their_order(book: Story, sender: Sender) -> None:
+    sender.send(*(adt(control=f"C{number}") for number in range(30)))
+    assert [sender.answered().control for _ in range(30)] == [f"C{number}" for number in range(30)]
+    assert [bell.key.rpartition(":")[2] for bell in bells(book)] == [f"C{number}" for number in range(30)]
+
+
+def test_half_a_message_is_dropped_and_the_next_is_read(book: Story, listener: mllp.Listener, sender: Sender) -> None:
+    cut = Sender(listener.port)
+    cut.socket.sendall(framed(adt(control="HALF"))[:-30])
+    cut.socket.close()
+    sender.socket.sendall(framed(adt(control="HALF"))[:-30])
+    assert sender.ask(adt(control="WHOLE")).control == "WHOLE"
+    assert [bell.key for bell in bells(book)] == ["hl7:ADTSYS:EXAMPLEHOSP:WHOLE"]
+
+
+def test_a_message_that_is_too_large_is_refused_and_its_beginning_kept(book: Story, sender: Sender) -> None:
+    sender.socket.sendall(b"\x0b" + adt(control="BIG") + b"NTE|1||" + b"x" * 1_100_000)
+    said = sender.answered()
+    assert (said.code, said.control) == ("AR", "BIG")
+    with pytest.raises(ConnectionError):
+        sender.answered()
+    [bell] = bells(book)
+    assert (bell.outcome, len(bell.body)) == (Outcome.QUARANTINED, 64_000)
+
+
+def test_a_silent_half_message_ends_the_connection(book: Story) -> None:
+    listener = mllp.Listener(book.wiring, patience=mllp.Patience(half=0.5))
+    listener.start()
+    slow = Sender(listener.port)
+    slow.socket.sendall(b"\x0bMSH|")
+    with pytest.raises(ConnectionError):
+        slow.answered()
+    listener.stop()
+
+
+def test_a_stranger_is_not_listened_to(book: Story) -> None:
+    book.wiring.settings.mllp_allow = "10.1.2.0/24"
+    with mllp.listening(book.wiring) as listener:
+        assert listener is not None
+        with pytest.raises(OSError):
+            Sender(listener.port).ask(adt())
+    assert bells(book) == []
+
+
+def test_a_locked_book_is_an_ae_and_the_sender_repeats(
+    book: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit_of_work, "BUSY_MILLISECONDS", 200)
+    with mllp.listening(book.wiring) as listener:
+        assert listener is not None
+        sender = Sender(listener.port)
+        sender.ask(adt(control="BEFORE"))
+        other = sqlite3.connect(tmp_path / "book.db", isolation_level=None)
+        other.execute("begin immediate")
+        said = sender.ask(adt())
+        assert (said.code, said.say) == ("AE", "the message could not be kept here; send it again")
+        other.execute("rollback")
+        assert sender.ask(adt()).code == "AA"
+    assert len(bells(book)) == 2
+
+
+def test_a_book_that_is_not_there_is_an_ae(tmp_path: Path) -> None:
+    story = Story(folder=tmp_path, database=f"sqlite:///{tmp_path / 'book.db'}", scenario="pays", day="2026-03-02")
+    story.wiring.settings.mllp_listen = "127.0.0.1:0"
+    (tmp_path / "book.db").unlink()
+    with mllp.listening(story.wiring) as listener:
+        assert listener is not None
+        assert Sender(listener.port).ask(adt()).code == "AE"
+
+
+def test_two_senders_at_once_are_both_answered_and_nothing_is_twice(book: Story, listener: mllp.Listener) -> None:
+    codes: list[str] = []
+
+    def hospital() -> None:
+        sender = Sender(listener.port)
+        codes.extend(sender.ask(adt(control=f"C{number}")).code for number in range(20))
+
+    threads = [threading.Thread(target=hospital) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == ["AA"] * 40
+    assert len(bells(book)) == 20
+
+
+def test_a_stopped_listener_lets_its_port_go_and_the_next_one_takes_it(book: Story) -> None:
+    first = mllp.Listener(book.wiring)
+    first.start()
+    book.wiring.settings.mllp_listen = f"127.0.0.1:{first.port}"
+    second = mllp.Listener(book.wiring, patience=mllp.Patience(bind=0.1))
+    second.start()
+    assert second.port == 0
+    sender = Sender(first.port)
+    assert sender.ask(adt()).code == "AA"
+    first.stop()
+    deadline = 100
+    while not second.port and deadline:
+        threading.Event().wait(0.1)
+        deadline -= 1
+    assert Sender(second.port).ask(adt()).code == "AA"
+    second.stop()
+
+
+def test_the_mllp_client_of_the_hl7_library_is_answered(book: Story, listener: mllp.Listener) -> None:
+    async def foreign() -> Any:
+        reader, writer = await hl7.mllp.open_hl7_connection("127.0.0.1", listener.port)
+        writer.writemessage(hl7.parse(adt(control="FOREIGN").decode()))
+        await writer.drain()
+        ack = await reader.readmessage()
+        writer.close()
+        return ack
+
+    ack = asyncio.run(foreign())
+    assert [str(ack.segment("MSA")[n]) for n in (1, 2)] == ["AA", "FOREIGN"]
+    [bell] = bells(book)
+    assert bell.key.endswith(":FOREIGN")
+
+
+KILLED = """
+import os, signal, sys, time
+from fhir_billing.settings import Settings
+from fhir_billing.wiring import wire
+from fhir_billing.worker import mllp
+mllp.answer = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+listener = mllp.Listener(wire(Settings(database=sys.argv[1], mllp_listen="127.0.0.1:0", redis_url="")))
+listener.start()
+print(listener.port, flush=True)
+time.sleep(60)
+"""
+
+
+def test_killed_between_commit_and_answer_the_sender_repeats_and_it_is_once(book: Story, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path / "book.db")], stdout=subprocess.PIPE, cwd=ROOT, env=os.environ
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        sender = Sender(int(process.stdout.readline()))
+    with pytest.raises(OSError):
+        sender.ask(adt())
+    assert process.wait(20) == -signal.SIGKILL
+    assert len(bells(book)) == 1, "kept before it died"
+    with mllp.listening(book.wiring) as listener:
+        assert listener is not None
+        assert Sender(listener.port).ask(adt()).code == "AA"
+    assert len(bells(book)) == 1
+
+
+# what was heard is done
+
+
+@pytest.fixture
+def ehr(sekmet: Sekmet) -> Ehr:
+    return connect(EhrSettings(url=sekmet.url))[0]
+
+
+@pytest.fixture
+def hospital(book: Story, ehr: Ehr, listener: mllp.Listener) -> Story:
+    """Dee's closed visit in a chart whose number is V-DEE."""
+    book.wiring.__dict__["ehr"] = (ehr, ehr)
+    for name in ("clinic", "dee"):
+        ehr.client.batch({"resourceType": "Bundle", "type": "batch", "entry": charts.entries(name)})
+    change(
+        ehr, "Encounter/dee-visit", status="finished", identifier=[{"system": "urn:example:visits", "value": "V-DEE"}]
+    )
+    return book
+
+
+def change(ehr: Ehr, reference: str, **values: Any) -> None:
+    found = ehr.client.read(reference)
+    ehr.client.update({**found, **values}, version=found["meta"]["versionId"])
+
+
+def heard(book: Story) -> None:
+    beat.answer_doorbells(book.wiring)
+    beat.work(book.wiring)
+
+
+def test_a_visit_closed_by_a03_is_read_and_drafted(hospital: Story, sender: Sender) -> None:
+    assert sender.ask(adt("A03", "V-DEE")).code == "AA"
+    heard(hospital)
+    [bell] = bells(hospital)
+    assert bell.say == "read Encounter/dee-visit"
+    claim = hospital.only_claim()
+    assert (claim.state, claim.charge) == (State.READY, 15000)
+    with hospital.wiring.store.looking() as book:
+        visit = book.visit("Encounter/dee-visit")
+    assert visit is not None
+    assert visit.found_by == "hl7v2"
+    assert hospital.replay_is_equal(hospital.folder)
+
+
+def test_a_visit_number_that_is_the_encounters_id_is_found_too(hospital: Story, sender: Sender) -> None:
+    sender.ask(adt("A03", "dee-visit"))
+    heard(hospital)
+    assert hospital.only_claim().encounter == "Encounter/dee-visit"
+
+
+def test_charges_on_a_chart_without_charge_items_make_the_claim(hospital: Story, ehr: Ehr, sender: Sender) -> None:
+    change(ehr, "ChargeItem/dee-charge1", status="entered-in-error", context={"reference": "Encounter/elsewhere"})
+    said = sender.ask(
+        dft(ft1("T1", quantity="1", amount="150.00"), ft1("T2", code="20600^^C4", amount="75.50"), visit="V-DEE")
+    )
+    assert said.code == "AA"
+    heard(hospital)
+    claim = hospital.only_claim()
+    assert claim.charge == 22550
+    assert [bell.say for bell in bells(hospital)] == [
+        "2 charges kept; read Encounter/dee-visit with 2 charges heard by HL7 v2"
+    ]
+    sender.ask(dft(ft1("T2", kind="CR", code="20600^^C4", amount="75.50"), visit="V-DEE", event="P11", control="D2"))
+    heard(hospital)
+    assert hospital.only_claim().charge == 15000
+    sender.ask(dft(ft1("T1", amount="175.00"), visit="V-DEE", event="P11", control="D3"))
+    heard(hospital)
+    assert hospital.only_claim().charge == 17500
+    assert hospital.replay_is_equal(hospital.folder)
+
+
+def test_charges_are_not_added_where_the_chart_has_its_own(hospital: Story, sender: Sender) -> None:
+    sender.ask(dft(ft1(amount="999.00"), visit="V-DEE"))
+    heard(hospital)
+    assert hospital.only_claim().charge == 15000
+    assert "its chart has charges" in bells(hospital)[0].say
+
+
+def test_a_credit_that_takes_nothing_away_is_shown_to_people(hospital: Story, sender: Sender) -> None:
+    sender.ask(dft(ft1("T9", kind="CR", amount="1.00"), visit="V-DEE"))
+    heard(hospital)
+    [bell] = bells(hospital)
+    assert bell.outcome is Outcome.QUARANTINED
+    assert bell.findings[0]["key"] == "credit-unmatched"
+
+
+def test_a_discharge_cancelled_after_the_claim_left_flags_it(hospital: Story, ehr: Ehr, sender: Sender) -> None:
+    sender.ask(adt("A03", "V-DEE"))
+    heard(hospital)
+    hospital.send()
+    number = hospital.only_claim().number
+    assert hospital.state(number) is State.SENT
+    change(ehr, "Encounter/dee-visit", status="in-progress")
+    sender.ask(adt("A13", "V-DEE", control="C2"))
+    heard(hospital)
+    with hospital.wiring.store.looking() as book:
+        visit = book.visit("Encounter/dee-visit")
+    assert visit is not None
+    assert visit.changed_after_send
+    assert hospital.state(number) is State.SENT, "never a silent change"
+
+
+def test_a_number_that_the_ehr_does_not_know_is_tried_again_then_shown(hospital: Story, sender: Sender) -> None:
+    sender.ask(adt("A03", "V-NOBODY"))
+    for _ in range(9):
+        [bell] = bells(hospital)
+        assert bell.outcome is Outcome.WAITING
+        heard(hospital)
+        hospital.clock.to("2026-03-02", hour=hospital.clock.time.hour + 1)
+    [bell] = bells(hospital)
+    assert bell.outcome is Outcome.QUARANTINED
+    assert bell.findings[0]["key"] == "visit-unclear"
+
+
+def test_an_update_of_an_open_visit_reads_nothing(hospital: Story, ehr: Ehr, sender: Sender) -> None:
+    change(ehr, "Encounter/dee-visit", status="in-progress")
+    sender.ask(adt("A08", "V-DEE"))
+    sender.ask(adt("A01", "V-DEE", control="C2"))
+    heard(hospital)
+    assert [bell.say for bell in bells(hospital)] == [
+        "the chart has not closed this visit; it is read when it does",
+        "A01 says nothing about a closed visit",
+    ]
+    assert hospital.claims() == {}
