@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
 from fhir_billing.worker import beat, mllp
+from fhir_billing.worker.nightly import nightly
 
 _log = log("worker")
 
@@ -21,6 +23,7 @@ class Heart:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._last: dict[str, float] = {}
+        self._ears = mllp.Listener(wiring, self.wake) if wiring.settings.mllp_listen else None
         self._thread = threading.Thread(target=self.run, name="beat", daemon=True)
 
     def start(self) -> None:
@@ -44,7 +47,7 @@ class Heart:
 
     def run(self) -> None:
         """Beat, wait, beat; a fault is logged and the next beat tries again."""
-        with mllp.listening(self.wiring, self.wake):
+        with self._ears or nullcontext():
             while not self._stop.is_set():
                 self._once()
                 self._wake.wait(self.wiring.settings.beat_seconds)
@@ -56,6 +59,7 @@ class Heart:
             self._every("subscribe", settings.chase_seconds, beat.subscribe)
             self._every("ring", settings.poll_seconds, beat.ring)
             self._every("chase", settings.chase_seconds, beat.chase)
+            self._every("nightly", settings.poll_seconds, nightly)
             beat.beat(self.wiring)
         except Exception as error:
             _log.error("the beat failed", error=type(error).__name__)
