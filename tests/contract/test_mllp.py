@@ -18,12 +18,14 @@ import hl7.mllp
 import pytest
 
 from fhir_billing.cycle.records import Message, Outcome
+from fhir_billing.domain.errors import SiteConfig
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.ehr.connect import Ehr, EhrSettings, connect
 from fhir_billing.hl7.acknowledge import Answered, read_answer
 from fhir_billing.hl7.frames import Frames, framed
 from fhir_billing.store import unit_of_work
 from fhir_billing.worker import beat, mllp
+from fhir_billing.worker.embedded import Heart
 from tests.conftest import ROOT, Sekmet
 from tests.e2e import charts
 from tests.e2e.story import Story
@@ -383,3 +385,51 @@ def test_an_update_of_an_open_visit_reads_nothing(hospital: Story, ehr: Ehr, sen
         "A01 says nothing about a closed visit",
     ]
     assert hospital.claims() == {}
+
+
+# whoever beats also listens
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.mark.parametrize("command", [["worker"], ["serve", "--port", "PORT"]])
+def test_the_process_that_beats_listens_and_stops_cleanly(book: Story, command: list[str], tmp_path: Path) -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fhir_billing", *(str(free_port()) if word == "PORT" else word for word in command)],
+        env={
+            **os.environ,
+            "FHIR_BILLING_DATABASE": str(tmp_path / "book.db"),
+            "FHIR_BILLING_CHANNELS": str(tmp_path / "channels"),
+            "FHIR_BILLING_MLLP_LISTEN": f"127.0.0.1:{port}",
+            "FHIR_BILLING_DEMO": "1",
+            "REDIS_URL": "",
+        },
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    )
+    sender = None
+    for _ in range(150):
+        try:
+            sender = Sender(port)
+            break
+        except OSError:
+            threading.Event().wait(0.1)
+    assert sender is not None
+    assert sender.ask(adt()).code == "AA"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) in {0, -signal.SIGTERM}
+    with pytest.raises(OSError):
+        sender.ask(adt(control="C2"))
+    assert len(bells(book)) == 1
+
+
+@pytest.mark.parametrize("wrong", ["2575", "127.0.0.1:port", "127.0.0.1:99999"])
+def test_a_port_that_cannot_be_stops_the_start(book: Story, wrong: str) -> None:
+    book.wiring.settings.mllp_listen = wrong
+    with pytest.raises(SiteConfig, match="host:port"):
+        Heart(book.wiring)
