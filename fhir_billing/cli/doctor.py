@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fhir_billing.wiring import Wiring
 
+CHECK_AGAIN = 90
+"""Days after which a check is called old: EHRs change with each release."""
 Check = tuple[str, Callable[[], str]]
 
 
@@ -78,8 +80,24 @@ def _ehr(wiring: Wiring) -> str:
     said = ehr[0].check() if ehr else ""
     scopes = wiring.settings.ehr_scopes
     if wiring.settings.ehr_write_back and not any(word in scopes for word in (".c", ".*", ".u", "write")):
-        return f"NOT OK for writing: {said}; set FHIR_BILLING_EHR_SCOPES, or FHIR_BILLING_EHR_WRITE_BACK=false"
-    return f"answers: {said}"
+        fix = "set FHIR_BILLING_EHR_SCOPES, or FHIR_BILLING_EHR_WRITE_BACK=false"
+        return f"NOT OK for writing: {said}; {fix}; {_checked(wiring)}"
+    return f"answers: {said}; {_checked(wiring)}"
+
+
+def _checked(wiring: Wiring) -> str:
+    """How old the last check is, and by what the chart is told since."""
+    run = wiring.conformance
+    if run is None:
+        return "never checked: run `fhir-billing ehr check --save`"
+    days = (wiring.clock.now() - run.at).days
+    age = "today" if days < 1 else f"{days} days ago"
+    if run.url.rstrip("/") != wiring.settings.ehr_url.rstrip("/"):
+        return f"NOT OK: another EHR was checked {age}; run `fhir-billing ehr check --save`"
+    if not run.is_usable():
+        return f"NOT OK: checked {age}, and not usable; see `fhir-billing ehr show`"
+    late = "" if days < CHECK_AGAIN else ": check it again"
+    return f"checked {age}{late}, the chart is told by {run.rung or 'nothing'}"
 
 
 def _sign_in(wiring: Wiring) -> str:

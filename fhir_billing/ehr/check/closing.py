@@ -164,6 +164,8 @@ def _topics(bench: Bench) -> Verdict:
     answer, place = _made(bench, probe(bench, criteria=chosen, meta={**meta(), "profile": [BACKPORT]}))
     if not place:
         return partly(f"a topic is offered, and a subscription to it is not taken: {answer.refusal().say}")
+    if bench.ask("GET", place).body.get("criteria") != chosen:
+        return missing("it says that it took a subscription to a topic, and there is none")
     bench.facts["topic-subscription"] = place
     return works("a topic of closed visits is offered, and a subscription to it is taken")
 
