@@ -12,9 +12,10 @@ import hashlib
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from typing import Self
 
 from fhir_billing.cycle.records import Kind
 from fhir_billing.domain.errors import SiteConfig
@@ -119,6 +120,15 @@ class Listener:
         self._server = self._bound()
         self._thread.start()
 
+    def __enter__(self) -> Self:
+        """Listen while the block runs."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
     @property
     def port(self) -> int:
         """The port that it listens at; 0 while it has none."""
@@ -204,18 +214,9 @@ class Listener:
         return not frame.too_large
 
 
-@contextmanager
-def listening(wiring: Wiring, wake: Callable[[], None] = lambda: None) -> Iterator[Listener | None]:
-    """Listen while the block runs, where the tenant says so."""
-    if not wiring.settings.mllp_listen:
-        yield None
-        return
-    listener = Listener(wiring, wake)
-    listener.start()
-    try:
-        yield listener
-    finally:
-        listener.stop()
+def listening(wiring: Wiring) -> AbstractContextManager[Listener | None]:
+    """Listen while the block runs, where the tenant says so. Raises SiteConfig for settings that cannot be."""
+    return Listener(wiring) if wiring.settings.mllp_listen else nullcontext()
 
 
 def address(text: str) -> tuple[str, int]:
