@@ -122,8 +122,8 @@ def _leaves(value: Any, at: str, what: str, name: str) -> Iterator[tuple[str, tu
         for place, part in enumerate(value):
             named = what if not place else f"{what} {place + 1}"
             yield from _leaves(part, f"{at}[{place}]", named, name)
-    elif text := _text(value, name):
-        yield at, (what, text)
+    else:
+        yield at, (what, _text(value, name))
 
 
 def _named(name: str) -> str:

@@ -6,15 +6,14 @@ a timer that rang, a channel's receipt. Nothing is sent while replaying.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fhir_billing.cycle.ports import Store
+from fhir_billing.cycle.ports import Book, Store
 from fhir_billing.cycle.records import Kind, Message
 from fhir_billing.cycle.work import work_all
 from fhir_billing.domain.errors import UnbalancedJournal
 from fhir_billing.domain.ledger import Journal
-from fhir_billing.domain.lifecycle import State
 from fhir_billing.domain.money import show
 from fhir_billing.mapping.site import Site
 
@@ -63,9 +62,12 @@ def replay(book: Store, fresh: Store, site: Site, messages: Iterable[Message]) -
             return result
         result.journals = len(before)
         result.differences += journal_differences(before, after)
-        result.differences += _state_differences(
-            {c.number: c.state for c in old.claims()}, {c.number: c.state for c in new.claims()}
-        )
+        for before_said, after_said in (
+            ({c.number: c.state for c in old.claims()}, {c.number: c.state for c in new.claims()}),
+            (_proposed(old), _proposed(new)),
+            (_differing(old), _differing(new)),
+        ):
+            result.differences += _state_differences(before_said, after_said)
     return result
 
 
@@ -90,7 +92,20 @@ def _text(sides: list[tuple[str, str, str, int]]) -> str:
     return ", ".join(f"{account} {show(amount)}" for account, _, _, amount in sides)
 
 
-def _state_differences(before: dict[str, State], after: dict[str, State]) -> list[str]:
+def _proposed(book: Book) -> dict[str, str]:
+    """Each proposal with what it proposes and what became of it."""
+    return {
+        f"proposal {one.key}": f"{one.kind} of {len(one.fields)} fields, {one.status} by {one.decided_by or 'nobody'}"
+        for one in book.proposals()
+    }
+
+
+def _differing(book: Book) -> dict[str, str]:
+    """Each difference between chart and book, and who closed it."""
+    return {f"difference {one.key}": f"{one.say}, closed by {one.closed_by or 'nobody'}" for one in book.differences()}
+
+
+def _state_differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     return [
         f"{number}: {before.get(number, 'unknown')} in the book, {after.get(number, 'unknown')} in the replay"
         for number in sorted(before.keys() | after.keys())

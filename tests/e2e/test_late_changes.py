@@ -1,0 +1,149 @@
+"""A chart that changes after its claim left: a proposal with exactly what differs, decided by a person, never a silent change."""
+
+from __future__ import annotations
+
+import copy
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_billing.cycle.records import ProposalRecord, VisitRecord
+from fhir_billing.domain.lifecycle import State
+from tests.e2e import charts
+from tests.e2e.story import Story
+
+Resources = list[dict[str, Any]]
+VISIT = "Encounter/ada-visit"
+
+
+@pytest.fixture
+def story(tmp_path: Path, each_database: str) -> Story:
+    return Story(folder=tmp_path, database=each_database, scenario="story-s1", day="2026-03-02")
+
+
+def chart(version: int = 1, status: str = "finished", price: str = "") -> Resources:
+    """Ada's chart in one of its versions."""
+    found = charts.finished(charts.chart("ada"))
+    for resource in found:
+        if resource["resourceType"] == "Encounter":
+            resource["status"] = status
+            resource["meta"] = {"versionId": str(version)}
+        if resource["id"] == "ada-charge1" and price:
+            resource["priceOverride"]["value"] = Decimal(price)
+    return found
+
+
+def proposals(story: Story) -> list[ProposalRecord]:
+    with story.wiring.store.begin() as book:
+        return book.proposals()
+
+
+def visit(story: Story) -> VisitRecord:
+    with story.wiring.store.begin() as book:
+        found = book.visit(VISIT)
+    assert found is not None
+    return found
+
+
+def sent(story: Story) -> str:
+    """Ada's claim has left; its number."""
+    story.visit(VISIT, chart())
+    story.send()
+    claim = story.only_claim()
+    assert claim.state is State.SENT
+    return claim.number
+
+
+def test_a_corrected_chart_makes_a_proposal_with_exact_rows_and_the_claim_stays(story: Story, tmp_path: Path) -> None:
+    number = sent(story)
+    before = story.only_claim()
+    story.visit(VISIT, chart(2, price="131.00"))
+    (one,) = proposals(story)
+    assert (one.kind, one.status, one.claim) == ("replace", "open", number)
+    rows = [(row["at"], row["was"], row["now"]) for row in one.fields]
+    assert rows == [("Claim.item[0].net", "$125.00", "$131.00"), ("Claim.total", "$155.00", "$161.00")]
+    after = story.only_claim()
+    assert (after.resource, after.charge, after.state) == (before.resource, before.charge, State.SENT)
+    assert story.balances(number) == {"RP": "155.00"}
+    assert visit(story).changed_after_send
+    assert visit(story).version == "2"
+    assert "a reason" in story.act("proposal-dismiss", proposal=one.key, reason="")
+    assert story.act("proposal-dismiss", proposal=one.key, reason="The contract says 125").startswith("done")
+    assert not visit(story).changed_after_send
+    story.visit(VISIT, chart(3, price="131.00"))
+    assert [p.status for p in proposals(story)] == ["dismissed"], "what a person has decided is not asked again"
+    story.visit(VISIT, chart(4, "entered-in-error"))
+    void = next(p for p in proposals(story) if p.kind == "void")
+    assert [dict(row) for row in void.fields] == [
+        {"at": "Encounter.status", "what": "The visit", "was": "finished", "now": "entered-in-error"}
+    ]
+    assert story.state(number) is State.SENT
+    assert story.replay_is_equal(tmp_path)
+
+
+def test_newer_news_overtakes_and_a_chart_that_goes_back_takes_its_proposal_back(story: Story, tmp_path: Path) -> None:
+    number = sent(story)
+    story.visit(VISIT, chart(2, price="131.00"))
+    story.visit(VISIT, chart(3, price="140.00"))
+    assert [p.status for p in proposals(story)] == ["overtaken", "open"]
+    story.visit(VISIT, chart(4))
+    assert [p.status for p in proposals(story)] == ["overtaken", "overtaken"]
+    assert proposals(story)[-1].why == "The chart says again what was sent"
+    assert not visit(story).changed_after_send
+    assert any("overtaken" in line for line in story.biography(number))
+    story.visit(VISIT, chart(5, "in-progress"))
+    assert [(p.kind, p.status) for p in proposals(story)][-1] == ("void", "open")
+    story.visit(VISIT, chart(6))
+    assert {p.status for p in proposals(story)} == {"overtaken"}
+    assert story.replay_is_equal(tmp_path)
+
+
+def test_an_accepted_proposal_stands_on_the_list_until_it_is_sent(story: Story, tmp_path: Path) -> None:
+    number = sent(story)
+    story.visit(VISIT, chart(2, price="131.00"))
+    (one,) = proposals(story)
+    story.act("proposal-accept", proposal=one.key)
+    assert proposals(story)[0].status == "accepted"
+    assert any("frequency 7" in line for line in story.biography(number))
+    assert visit(story).changed_after_send
+    assert story.act("proposal-done", proposal=one.key, reason="Sent by the portal").startswith("done")
+    assert not visit(story).changed_after_send
+    story.visit(VISIT, chart(3, price="131.00"))
+    assert [p.status for p in proposals(story)] == ["done"], "the payer holds what the chart says"
+    story.visit(VISIT, chart(4))
+    back = proposals(story)[-1]
+    assert (back.fields[0]["was"], back.fields[0]["now"]) == ("$131.00", "$125.00")
+    assert story.replay_is_equal(tmp_path)
+
+
+def test_a_patient_is_not_billed_while_a_payer_holds_the_claim(story: Story) -> None:
+    number = sent(story)
+    story.visit(VISIT, [r for r in chart(2) if r["resourceType"] != "Coverage"])
+    (one,) = proposals(story)
+    assert one.kind == "void"
+    assert story.balances(number) == {"RP": "155.00"}
+    assert visit(story).outcome == "billed"
+
+
+def test_a_visit_that_opens_again_before_its_claim_left_waits_and_is_drafted_anew(story: Story, tmp_path: Path) -> None:
+    story.visit(VISIT, chart())
+    number = story.only_claim().number
+    story.visit(VISIT, chart(2, "in-progress"))
+    assert story.only_claim().state is State.HELD
+    story.visit(VISIT, chart(3, price="131.00"))
+    assert (story.only_claim().number, story.only_claim().state) == (number, State.READY)
+    assert story.only_claim().charge == 16100
+    assert story.replay_is_equal(tmp_path)
+
+
+def test_a_visit_that_comes_back_from_an_error_is_billed_under_the_next_number(story: Story, tmp_path: Path) -> None:
+    story.visit(VISIT, chart())
+    number = story.only_claim().number
+    story.visit(VISIT, chart(2, "entered-in-error"))
+    story.visit(VISIT, chart(3))
+    story.visit(VISIT, copy.deepcopy(chart(4)))
+    assert {n: c.state for n, c in story.claims().items()} == {number: State.VOIDED, f"{number}-A1": State.READY}
+    assert proposals(story) == []
+    assert story.replay_is_equal(tmp_path)
