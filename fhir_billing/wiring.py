@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -81,7 +82,7 @@ class Wiring:
         """The EHR, when one is set up."""
         if not self.settings.ehr_url:
             return None
-        return connect(self.ehr_settings)
+        return connect(self.ehr_settings, self.vault if self.settings.session_secret else None)
 
     @cached_property
     def doors(self) -> dict[str, Door]:
@@ -93,7 +94,7 @@ class Wiring:
         """What all processes share for a short time; raises SecretMissing when no session secret is set."""
         secret = self.settings.session_secret
         if self.settings.redis_url:
-            return RedisVault(self.settings.redis_url, secret)
+            return RedisVault(self.settings.redis_url, secret, self.settings.tenant)
         return SqlVault(self.settings.database_url, secret, self.clock.now)
 
     @cached_property
@@ -156,7 +157,8 @@ class Wiring:
     @property
     def public_keys(self) -> dict[str, Any]:
         """The public half of every key that we sign in with at an EHR, as a JWKS, each under the name that we sign with."""
-        named = [(self.settings.ehr_key, self.settings.ehr_key_id), *((d.key, d.key_id) for d in self.doors.values())]
+        own = [(self.settings.ehr_key, self.settings.ehr_key_id), *((path, "") for path in self.ehr_settings.more_keys)]
+        named = [*own, *((d.key, d.key_id) for d in self.doors.values())]
         found: dict[str, dict[str, Any]] = {}
         for path, name in named:
             for key in public_keys(path)["keys"] if path else ():
@@ -175,8 +177,16 @@ class Wiring:
             token_url=s.ehr_token_url,
             scopes=s.ehr_scopes,
             quirks=s.ehr_quirks,
-            triggers=tuple(filter(None, (name.strip() for name in s.ehr_triggers.split(",")))),
+            triggers=_words(s.ehr_triggers),
+            secret_env=s.ehr_secret_env,
+            secret_file=s.ehr_secret_file,
+            more_keys=tuple(map(Path, _words(s.ehr_more_keys))),
         )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """The words of a list with commas."""
+    return tuple(filter(None, (word.strip() for word in text.split(","))))
 
 
 def wire(settings: Settings | None = None, clock: Clock | None = None) -> Wiring:

@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "lifecycle": "the lifecycle as a Mermaid picture",
     "serve": "the desk and the HTTP edge",
     "worker": "the beat: relay, consumers, timers",
+    "keys": "make a key for an EHR, and show its public half",
     "migrate": "bring the store to the newest schema",
     "ehr": "try what an EHR can do, add one, show what was found",
     "doctor": "what is set up, what is not, how to fix it",

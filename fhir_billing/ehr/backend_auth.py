@@ -1,154 +1,239 @@
-"""SMART Backend Services: a signed assertion buys a token, which is kept until shortly before it ends.
+"""SMART Backend Services: who proves who they are gets a token, and all our processes share it until shortly before it ends.
 
-Spec: SMART App Launch 2.2 "Backend Services"; RFC 7523 private_key_jwt; RS384 for RSA keys, ES384 for P-384 keys.
+It is fetched anew ahead of its end, by one process; the others go on with the one that is still good. Shared, it lies sealed in
+the vault. An EHR that gives none while the old one is good stops nobody.
+Spec: SMART App Launch 2.2 "Backend Services"; RFC 6749 4.4, 5.1, 5.2.
 """
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
 import re
 import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
-from authlib.oauth2.rfc7523 import private_key_jwt_sign
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from joserfc.jwk import ECKey, RSAKey
 
-from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, RateLimited, ScopeMissing, SecretMissing
+from fhir_billing.cycle.ports import Vault
+from fhir_billing.domain.errors import BillingError, EhrBrokeContract, EhrUnavailable, RateLimited, ScopeMissing
+from fhir_billing.ehr.answers import seconds
+from fhir_billing.ehr.client_keys import make_key, public_keys, signing_key
+from fhir_billing.ehr.proofs import Credentials, Proof, proofs
+from fhir_billing.logs import log
+
+__all__ = ["BackendToken", "Credentials", "make_key", "public_keys", "signing_key"]
 
 AHEAD_SECONDS = 30
-"""A token is fetched anew this long before it ends."""
+"""A token is not used any more this long before it ends."""
+FRESH_PART = 4, 5
+"""The part of its life after which the next one is fetched."""
+LEAD_SECONDS = 20
+"""For so long one process is the one that fetches."""
+OTHER_CLOCK = 60
+"""Seconds from which on two clocks are said to differ."""
 _PLAIN = re.compile(r"[^A-Za-z0-9_. -]")
+_log = log("ehr")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """Who we are to this EHR."""
+class Held:
+    """A token, when the next one is to be fetched, and when it is used no more, in seconds since 1970."""
 
-    client_id: str
-    key: Path
-    key_id: str = ""
-    scopes: str = "system/*.rs"
+    token: str = ""
+    fresh_until: float = 0.0
+    good_until: float = 0.0
+    granted: tuple[str, ...] = ()
 
 
 class BackendToken:
-    """A bearer token for one EHR, shared by the threads of this process."""
+    """A bearer token for one EHR: shared by threads, and by processes where there is a vault."""
 
-    def __init__(self, credentials: Credentials, token_url: str, http: httpx2.Client) -> None:
-        self._credentials, self._url, self._http = credentials, token_url, http
+    def __init__(
+        self,
+        credentials: Credentials,
+        token_url: str | Callable[[], str],
+        http: httpx2.Client,
+        vault: Vault | None = None,
+        *,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._credentials, self._where, self._http = credentials, token_url, http
+        self._vault, self._now, self._sleep = vault, now, sleep
         self._lock = threading.Lock()
-        self._token, self._ends = "", 0.0
-        self.granted: frozenset[str] = frozenset()
-        """The scopes that the EHR really gave."""
+        self._held = Held()
+        self._wait_until = 0.0
+        self._their_clock = 0.0
+
+    @property
+    def granted(self) -> frozenset[str]:
+        """The scopes that the EHR really gave; none while it has not said."""
+        return frozenset(self._held.granted)
 
     def value(self) -> str:
         """The token; raises EhrUnavailable, RateLimited, ScopeMissing or SecretMissing."""
         with self._lock:
-            if time.monotonic() > self._ends - AHEAD_SECONDS:
-                self._fetch()
-            return self._token
+            if self._now() < self._held.fresh_until:
+                return self._held.token
+            shared = self._shared()
+            if shared.good_until > self._held.good_until:
+                self._held = shared
+            if self._now() < self._held.fresh_until:
+                return self._held.token
+            if self._now() < self._held.good_until:
+                self._renew_ahead()
+            else:
+                self._renew()
+            return self._held.token
 
-    def forget(self) -> None:
-        """The EHR no longer takes the token: fetch another at the next request."""
+    def forget(self, token: str = "") -> None:
+        """The EHR refuses this token (whichever is held, when it is not said): another one is fetched, unless one is here already."""
         with self._lock:
-            self._ends = 0.0
+            refused = token or self._held.token
+            if refused == self._held.token:
+                self._held = Held()
+            if self._shared().token == refused:
+                self._vaulted(lambda vault: vault.drop(self._key), None)
+                self._vaulted(lambda vault: vault.drop(f"{self._key}:lead"), None)
+
+    # fetching
+
+    def _renew_ahead(self) -> None:
+        """The token is good for a while yet: one process fetches the next, and nothing is lost if it gets none."""
+        if self._now() < self._wait_until or not self._leads():
+            return
+        self._wait_until = self._now() + LEAD_SECONDS
+        try:
+            self._fetch()
+        except BillingError as error:
+            _log.warning("the next token is not there yet", code=error.code)
+
+    def _renew(self) -> None:
+        """There is no good token: whoever is not the one that fetches waits a moment for it."""
+        for _ in range(0 if self._leads() else 10):
+            self._sleep(0.2)
+            shared = self._shared()
+            if self._now() < shared.good_until:
+                self._held = shared
+                return
+        self._fetch()
 
     def _fetch(self) -> None:
-        body = {
-            "grant_type": "client_credentials",
-            "scope": self._credentials.scopes,
-            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            "client_assertion": self._assertion(),
-        }
-        try:
-            answer = self._http.post(self._url, data=body)
-        except httpx2.HTTPError as error:
-            raise EhrUnavailable(f"the EHR's token endpoint does not answer ({type(error).__name__})") from None
-        if answer.status_code == 429:
-            raise RateLimited("the EHR's token endpoint asks us to slow down")
-        if answer.status_code >= 500:
-            raise EhrUnavailable(f"the EHR's token endpoint answered {answer.status_code}")
+        url = self._where if isinstance(self._where, str) else self._where()
+        answer = self._asked(url)
         said = _json(answer)
         if answer.status_code != 200 or "access_token" not in said:
-            code = _PLAIN.sub("", str(said.get("error", answer.status_code)))[:60]
+            code = _code(answer, said)
             raise ScopeMissing(
                 f"the EHR gives no token: {code}", fix="check client id, key and scopes as registered at the EHR"
             )
-        self._token = str(said["access_token"])
-        self._ends = time.monotonic() + _seconds(said.get("expires_in"))
-        self.granted = frozenset(str(said.get("scope", self._credentials.scopes)).split())
-
-    def _assertion(self) -> str:
-        jwk, alg = signing_key(self._credentials.key)
-        header = {"alg": alg, "kid": self._credentials.key_id or jwk.thumbprint()}
-        signed = private_key_jwt_sign(
-            jwk,
-            client_id=self._credentials.client_id,
-            token_endpoint=self._url,
-            alg=alg,
-            header=header,
-            expires_in=240,
+        lives, now = _seconds(said.get("expires_in")), self._now()
+        good = max(lives - AHEAD_SECONDS, lives / 2)
+        self._held = Held(
+            token=str(said["access_token"]),
+            fresh_until=now + min(lives * FRESH_PART[0] / FRESH_PART[1], good),
+            good_until=now + good,
+            granted=tuple(sorted(str(said.get("scope") or "").split())),
         )
-        return signed.decode() if isinstance(signed, bytes) else str(signed)
+        kept = json.dumps(asdict(self._held)).encode()
+        self._vaulted(lambda vault: vault.put(self._key, kept, seconds=max(int(good), 1)), None)
 
+    def _asked(self, url: str) -> httpx2.Response:
+        """Prove who we are in each way until the EHR knows us; its own clock is believed once."""
+        answer = self._one_by_one(url)
+        differs = _their_date(answer) - self._now() if _their_date(answer) else 0.0
+        if answer.status_code in {400, 401} and abs(differs - self._their_clock) > OTHER_CLOCK:
+            _log.warning("the EHR's clock differs from ours", seconds=round(differs))
+            self._their_clock = differs
+            answer = self._one_by_one(url)
+        return answer
 
-def signing_key(path: Path) -> tuple[RSAKey | ECKey, str]:
-    """Our private key for an EHR, and the algorithm that it signs with. Raises SecretMissing."""
-    try:
-        pem = path.read_bytes()
-        key = serialization.load_pem_private_key(pem, password=None)
-    except (OSError, ValueError) as error:
-        raise SecretMissing(
-            f"the private key for the EHR cannot be read ({type(error).__name__})",
-            fix="set FHIR_BILLING_EHR_KEY, or `key` of the launch file, to a PEM file",
-        ) from None
-    alg = _algorithm(key)
-    if not alg:
-        raise SecretMissing(
-            "the private key for the EHR is neither RSA nor P-384",
-            fix="make one with fhir_billing.ehr.backend_auth.make_key(path)",
-        )
-    return (RSAKey.import_key(pem) if alg == "RS384" else ECKey.import_key(pem)), alg
+    def _one_by_one(self, url: str) -> httpx2.Response:
+        answer, before = None, ""
+        for proof in proofs(self._credentials, url, self._now() + self._their_clock):
+            if before:
+                _log.warning("the EHR does not know us by the one, the other is tried", one=before, other=proof.name)
+            answer, before = self._post(url, proof), proof.name
+            if answer.status_code == 200 or _code(answer, _json(answer)) not in {"invalid_client", "401"}:
+                break
+        assert answer is not None  # noqa: S101 - there is always a first way
+        return answer
+
+    def _post(self, url: str, proof: Proof) -> httpx2.Response:
+        body = {"grant_type": "client_credentials", "scope": self._credentials.scopes, **proof.form}
+        headers = {"Accept": "application/json", **proof.headers}
+        try:
+            answer = self._http.post(url, data=body, headers=headers, follow_redirects=False)
+        except httpx2.HTTPError as error:
+            raise EhrUnavailable(f"the EHR's token endpoint does not answer ({type(error).__name__})") from None
+        if answer.status_code == 429:
+            after = seconds(answer.headers.get("retry-after", ""))
+            raise RateLimited("the EHR's token endpoint asks us to slow down", retry_after=after)
+        if answer.status_code >= 500:
+            raise EhrUnavailable(f"the EHR's token endpoint answered {answer.status_code}")
+        return answer
+
+    # what processes share
+
+    @property
+    def _key(self) -> str:
+        c = self._credentials
+        words = (c.client_id, c.scopes, str(c.key), c.secret_env, str(c.secret_file), self._where_is)
+        return "ehr-token:" + hashlib.sha256("\n".join(words).encode()).hexdigest()
+
+    @property
+    def _where_is(self) -> str:
+        return self._where if isinstance(self._where, str) else getattr(self._where, "ehr", "")
+
+    def _shared(self) -> Held:
+        found = self._vaulted(lambda vault: vault.get(self._key), None)
+        try:
+            said = json.loads(found) if found else {}
+            return Held(**{**said, "granted": tuple(said.get("granted", ()))})
+        except (ValueError, TypeError):
+            return Held()
+
+    def _leads(self) -> bool:
+        return bool(self._vaulted(lambda vault: vault.first(f"{self._key}:lead", seconds=LEAD_SECONDS), True))
+
+    def _vaulted(self, act: Callable[[Vault], Any], otherwise: Any) -> Any:
+        """What the vault says; without one, or while it is silent, each process has a token of its own."""
+        if self._vault is None:
+            return otherwise
+        try:
+            return act(self._vault)
+        except Exception as error:
+            _log.warning("tokens are not shared now", error=type(error).__name__)
+            return otherwise
 
 
 def _json(answer: httpx2.Response) -> dict[str, Any]:
     try:
         found = answer.json()
     except ValueError:
+        if answer.status_code != 200:
+            return {}
         raise EhrBrokeContract("the EHR's token endpoint did not answer with JSON") from None
     return found if isinstance(found, dict) else {}
 
 
-def _algorithm(key: object) -> str:
-    if isinstance(key, rsa.RSAPrivateKey):
-        return "RS384"
-    return "ES384" if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name == "secp384r1" else ""
+def _code(answer: httpx2.Response, said: dict[str, Any]) -> str:
+    return _PLAIN.sub("", str(said.get("error", answer.status_code)))[:60]
+
+
+def _their_date(answer: httpx2.Response) -> float:
+    """The EHR's clock as its answer shows it, in seconds since 1970; 0 when it does not."""
+    try:
+        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
 
 
 def _seconds(said: object) -> float:
     """How long a token lives; five minutes when the EHR does not say."""
-    return float(said) if isinstance(said, int | str) and str(said).isdigit() else 300.0
-
-
-def make_key(path: Path) -> dict[str, Any]:
-    """Make a P-384 key of ours for an EHR, readable by us alone; returns the JWKS to register there. Never replaces one."""
-    key = ec.generate_private_key(ec.SECP384R1())
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise SecretMissing(f"{path.name} is there already", fix="register that one, or choose another name") from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(pem)
-    return public_keys(path)
-
-
-def public_keys(path: Path) -> dict[str, Any]:
-    """The public half of our key, as a JWKS to register at the EHR. Raises SecretMissing."""
-    own, alg = signing_key(path)
-    return {"keys": [{**own.as_dict(private=False), "kid": own.thumbprint(), "use": "sig", "alg": alg}]}
+    return float(said) if isinstance(said, int | float | str) and str(said).isdigit() else 300.0

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import httpx2
 
-from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, MalformedResource, NotThere
-from fhir_billing.ehr import addresses
+from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, MalformedResource, NotThere, ScopeMissing
+from fhir_billing.ehr import addresses, scopes
 from fhir_billing.ehr.answers import ENCODINGS, MOST_BYTES, Unsupported, refusal, whole
-from fhir_billing.ehr.kept import Kept
+from fhir_billing.ehr.kept import Kept, opened
 from fhir_billing.ehr.ways import Ways
 from fhir_billing.fhir.text import dumps, loads
 
@@ -38,10 +38,15 @@ class Incomplete(EhrBrokeContract):
 class Bearer(Protocol):
     """A token as requests carry it: the service's own, or a user's."""
 
-    granted: frozenset[str]
+    @property
+    def granted(self) -> frozenset[str]:
+        """The scopes that came with it; none while that is not known."""
+        ...
 
     def value(self) -> str: ...
-    def forget(self) -> None: ...
+    def forget(self, token: str = "") -> None:
+        """The EHR refuses this token."""
+        ...
 
 
 class FhirClient:
@@ -66,7 +71,13 @@ class FhirClient:
 
     def read(self, reference: str) -> Resource:
         """One resource by `Type/id`; raises NotThere, ScopeMissing, EhrUnavailable."""
-        return self._resource(self.request("GET", reference), reference.split("/", maxsplit=1)[0])
+        kind, (etag, text) = reference.split("/", maxsplit=1)[0], self.kept.of(reference)
+        answer = self.request("GET", reference, headers={"If-None-Match": etag} if etag else None)
+        if answer.status_code == 304:
+            return opened(text)
+        found = self._resource(answer, kind)
+        self.kept.keep(reference, answer.headers.get("etag", ""), found)
+        return found
 
     def search(
         self,
@@ -159,12 +170,15 @@ class FhirClient:
         body: Resource | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx2.Response:
-        """One exchange; a token that the EHR no longer takes is fetched anew once."""
-        answer = self._with_token(method, path, params, body, headers or {})
+        """One exchange; a token that the EHR no longer takes is fetched anew once. Raises ScopeMissing, unasked, for what was not granted."""
+        token = self._token.value() if self._token else ""
+        self._granted(method, path)
+        answer = self._carrying(token, method, path, params, body, headers or {})
         if answer.status_code == 401 and self._token:
-            self._token.forget()
+            self._token.forget(token)
             answer = self._with_token(method, path, params, body, headers or {})
-        self._check(answer, method, path)
+        if answer.status_code != 304 or "If-None-Match" not in (headers or {}):
+            self._check(answer, method, path)
         return answer
 
     def exchange(
@@ -185,8 +199,22 @@ class FhirClient:
     def _with_token(
         self, method: str, path: str, params: Any, body: Resource | None, headers: Mapping[str, str]
     ) -> httpx2.Response:
-        bearer = {"Authorization": f"Bearer {self._token.value()}"} if self._token else {}
+        token = self._token.value() if self._token else ""
+        return self._carrying(token, method, path, params, body, headers)
+
+    def _carrying(
+        self, token: str, method: str, path: str, params: Any, body: Resource | None, headers: Mapping[str, str]
+    ) -> httpx2.Response:
+        bearer = {"Authorization": f"Bearer {token}"} if token else {}
         return self._send(method, path, {**bearer, **headers}, params=params, body=body)
+
+    def _granted(self, method: str, path: str) -> None:
+        """What the EHR said that it does not grant is not asked for."""
+        granted = self._token.granted if self._token else frozenset()
+        wanted = scopes.of_request(method, path)
+        if wanted and scopes.speak_of_types(granted) and not scopes.allows(granted, *wanted):
+            kind, act = wanted
+            raise ScopeMissing(f"the EHR does not grant system/{kind}.{act}", fix="let the EHR grant it to this client")
 
     def _send(
         self, method: str, path: str, headers: Mapping[str, str], *, params: Any = None, body: Resource | None = None

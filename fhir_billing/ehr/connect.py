@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 
-from fhir_billing.cycle.ports import Sighting, Trigger
+from fhir_billing.cycle.ports import Sighting, Trigger, Vault
 from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, NotThere
 from fhir_billing.ehr import chart_write, quirks, subscriptions, triggers, visits, write
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials
@@ -36,6 +36,9 @@ class EhrSettings:
     scopes: str = "system/*.rs"
     quirks: str = "plain"
     triggers: tuple[str, ...] = ("poll",)
+    secret_env: str = ""
+    secret_file: Path | None = None
+    more_keys: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Ehr:
         found = self.client.capabilities()
         said = found.get("software") or {}
         name = f"{said.get('name', 'an EHR without a name')} {said.get('version', '')}".strip()
-        return f"{name}, FHIR {found.get('fhirVersion', '?')}, scopes: {' '.join(sorted(granted)) or 'none asked'}"
+        return f"{name}, FHIR {found.get('fhirVersion', '?')}, scopes: {' '.join(sorted(granted)) or 'not said'}"
 
     def triggers(self) -> list[Trigger]:
         """The ways in which this EHR is looked at."""
@@ -94,7 +97,7 @@ class UserToken:
         """The token."""
         return self._token
 
-    def forget(self) -> None:
+    def forget(self, token: str = "") -> None:
         """Nothing: whoever holds the session fetches another."""
 
 
@@ -120,17 +123,38 @@ def connect_as(url: str, token: str, quirk: str, http: httpx2.Client) -> UserEhr
     return UserEhr(FhirClient(url, http, UserToken(token)), quirks.named(quirk))
 
 
-def connect(settings: EhrSettings) -> tuple[UserEhr, UserEhr]:
-    """A reader and a writer of one EHR; nothing is asked before it is needed."""
+def connect(settings: EhrSettings, vault: Vault | None = None) -> tuple[UserEhr, UserEhr]:
+    """A reader and a writer of one EHR; nothing is asked before it is needed. Processes with one vault share one token."""
     http = httpx2.Client(timeout=TIMEOUT)
     token = None
-    if settings.key is not None:
-        credentials = Credentials(
-            client_id=settings.client_id, key=settings.key, key_id=settings.key_id, scopes=settings.scopes
-        )
-        token = BackendToken(credentials, settings.token_url or token_endpoint(settings.url, http), http)
+    if settings.key or settings.secret_env or settings.secret_file:
+        token = BackendToken(_credentials(settings), TokenPlace(settings, http), http, vault)
     ehr = UserEhr(FhirClient(settings.url, http, token), quirks.named(settings.quirks), settings.triggers)
     return ehr, ehr
+
+
+def _credentials(settings: EhrSettings) -> Credentials:
+    return Credentials(
+        client_id=settings.client_id,
+        key=settings.key,
+        key_id=settings.key_id,
+        scopes=settings.scopes,
+        more_keys=settings.more_keys,
+        secret_env=settings.secret_env,
+        secret_file=settings.secret_file,
+    )
+
+
+class TokenPlace:
+    """Where one EHR gives tokens: as it was set, else as the EHR says, asked once."""
+
+    def __init__(self, settings: EhrSettings, http: httpx2.Client) -> None:
+        self.ehr, self._url, self._http = settings.url, settings.token_url, http
+
+    def __call__(self) -> str:
+        """The address."""
+        self._url = self._url or token_endpoint(self.ehr, self._http)
+        return self._url
 
 
 def token_endpoint(url: str, http: httpx2.Client) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,14 +118,14 @@ def test_a_poll_finds_closed_visits_once_and_goes_on_where_it_stopped(server: Se
         client.update({**visit, "status": "finished"}, version=visit["meta"]["versionId"])
         time.sleep(0.01)
     found, cursor = subscriptions.poll(client, before)
-    assert {encounter for encounter, _ in found} >= {"Encounter/ada-visit", "Encounter/bo-visit", "Encounter/cy-visit"}
-    assert all(version for _, version in found)
+    assert {seen.encounter for seen in found} >= {"Encounter/ada-visit", "Encounter/bo-visit", "Encounter/cy-visit"}
+    assert all(seen.version and seen.status for seen in found)
     again, same = subscriptions.poll(client, cursor)
     assert same == cursor
     assert set(again) <= set(found) | set(again), "the overlap repeats what is known, under the same version"
     first, middle = subscriptions.poll(client, "", most=1)
     rest, end = subscriptions.poll(client, middle)
-    assert {e for e, _ in first} | {e for e, _ in rest} >= {e for e, _ in found}
+    assert {one.encounter for one in (*first, *rest)} >= {one.encounter for one in found}
     assert end == cursor
 
 
@@ -210,7 +210,7 @@ def test_a_token_is_kept_and_fetched_anew_when_the_ehr_forgets_it(sekmet_smart: 
     )
     first = token.value()
     assert token.value() == first
-    token._token = "no-longer-good"
+    token._held = replace(token._held, token="no-longer-good")
     assert (
         FhirClient(sekmet_smart.url, http, token).read("Organization/example-clinic")["name"] == "Example Family Clinic"
     )
