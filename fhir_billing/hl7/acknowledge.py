@@ -15,7 +15,7 @@ from typing import Final
 
 from fhir_billing.hl7.charges import charges
 from fhir_billing.hl7.message import MalformedMessage, Segment, V2Message, read
-from fhir_billing.hl7.visits import CHARGES, HEEDED, KINDS, visit
+from fhir_billing.hl7.visits import CHARGES, HEEDED, KINDS, LONGEST, visit
 from fhir_billing.hl7.write import escaped, header, message, segment, stamp
 
 ACCEPTED, ERROR, REJECTED = "AA", "AE", "AR"
@@ -23,7 +23,6 @@ UNSUPPORTED_TYPE, UNSUPPORTED_EVENT, UNSUPPORTED_MODE, UNSUPPORTED_VERSION = "20
 MISSING, UNREADABLE, DUPLICATE, OURS = "101", "102", "205", "207"
 WITH_ERR: Final = (2, 5)
 """From this version on ERR has a place, a code and words of its own."""
-LONGEST_CONTROL: Final = 199
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +51,10 @@ def judged(body: bytes, *, test: bool) -> tuple[V2Message | None, Verdict]:
 
 def _header(found: V2Message, *, test: bool) -> Verdict:
     mode, version = found.msh.text(11).upper(), found.msh.text(12)
-    if not found.control or len(found.control) > LONGEST_CONTROL:
+    if not found.control or len(found.control) > LONGEST:
         return _refused("MSH-10", "holds no control id that a message can be known by", MISSING)
+    if any(len(part) > LONGEST for part in found.sender):
+        return _refused("MSH-3", "or MSH-4 is longer than a sender's name", UNREADABLE)
     if found.kind not in KINDS:
         return _refused("MSH-9", "is a type of message that is not read here: send ADT and DFT", UNSUPPORTED_TYPE)
     if found.kind == "DFT" and found.event not in CHARGES:

@@ -23,6 +23,7 @@ from fhir_billing.fhir.ours import BASE, usd
 from fhir_billing.hl7.codes import concept
 from fhir_billing.hl7.message import MalformedMessage, Segment, V2Message
 from fhir_billing.hl7.times import fhir_time
+from fhir_billing.hl7.visits import LONGEST
 
 Resource = dict[str, Any]
 CHARGE: Final = f"{BASE}NamingSystem/hl7v2-charge"
@@ -54,6 +55,8 @@ def charges(message: V2Message, visit: str, zone: tzinfo | None = None) -> tuple
 
 def _charge(message: V2Message, ft1: Segment, visit: str, zone: tzinfo | None) -> HeardCharge:
     transaction = ft1.text(2)
+    if len(transaction) > LONGEST:
+        raise MalformedMessage(ft1.at(2), "is longer than a transaction id", fix="send one of up to 227 letters")
     own = f"t:{transaction}" if transaction else f"m:{message.control}:{ft1.place}"
     key = "|".join((*message.sender, visit, own))
     quantity, amount = _quantity(ft1), _amount(ft1)

@@ -17,6 +17,8 @@ TAKEN_BACK: Final = frozenset({"A11", "A13"})
 HEEDED: Final = CLOSED | CHANGED | TAKEN_BACK
 CHARGES: Final = frozenset({"P03", "P11"})
 KINDS: Final = frozenset({"ADT", "DFT"})
+LONGEST: Final = 227
+"""Of what a message, a visit or a charge is known by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +43,11 @@ def visit(message: V2Message) -> VisitSeen:
     pv1 = message.first("PV1")
     if pv1 is None:
         raise MalformedMessage("PV1", "is not there", fix="send the visit's segment")
-    place = next((number for number in (19, 50) if pv1.text(number)), 0)
+    place = next((number for number in (19, 50) if 0 < len(pv1.text(number)) <= LONGEST), 0)
     if not place:
-        raise MalformedMessage("PV1-19", "is empty", fix="send the visit number that the EHR's FHIR API knows too")
+        raise MalformedMessage(
+            "PV1-19", "holds no visit number", fix="send the visit number that the EHR's FHIR API knows too"
+        )
     pid = message.first("PID")
     return VisitSeen(
         event=message.event,

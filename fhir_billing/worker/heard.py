@@ -56,9 +56,10 @@ def answer(wiring: Wiring, bell: Message, read: Callable[[str], str]) -> str:
         return f"{message.event} says nothing about a closed visit"
     seen = visits.visit(message)
     heard = charges.charges(message, seen.number, wiring.site.days.zone) if message.kind == "DFT" else ()
+    before = _unmatched(wiring, seen.number)
     _save(wiring, bell, seen, heard)
     said = _visit(wiring, bell, seen, read)
-    if lost := {charge.key for charge in heard} & _unmatched(wiring, seen.number):
+    if lost := _unmatched(wiring, seen.number) - (before - {charge.key for charge in heard}):
         raise CreditUnmatched(
             f"{len(lost)} credits take away no charge that is known; {said}", fix="take them off the claim by hand"
         )

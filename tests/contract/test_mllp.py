@@ -26,7 +26,8 @@ from fhir_billing.hl7.frames import Frames, framed
 from fhir_billing.store import unit_of_work
 from fhir_billing.worker import beat, mllp
 from fhir_billing.worker.embedded import Heart
-from tests.conftest import ROOT, Sekmet
+from fhir_billing.worker.heard import answer as answer_heard
+from tests.conftest import ROOT
 from tests.e2e import charts
 from tests.e2e.story import Story
 from tests.unit.hl7.messages import adt, dft, ft1
@@ -264,9 +265,21 @@ def test_killed_between_commit_and_answer_the_sender_repeats_and_it_is_once(book
 # what was heard is done
 
 
-@pytest.fixture
-def ehr(sekmet: Sekmet) -> Ehr:
-    return connect(EhrSettings(url=sekmet.url))[0]
+@pytest.fixture(params=["sekmet", "ci_ehr"])
+def ehr(request: pytest.FixtureRequest) -> Ehr:
+    """Two EHRs that nobody here wrote."""
+    found: Any = request.getfixturevalue(request.param)
+    if request.param == "sekmet":
+        return connect(EhrSettings(url=found.url))[0]
+    settings = EhrSettings(
+        url=found["CI_EHR_FHIR"],
+        client_id="billing-backend",
+        key=Path(found["CI_EHR_KEY"]),
+        key_id=found["CI_EHR_KID"],
+        token_url=found["CI_EHR_AUTH"] + "/auth/token",
+        scopes="system/*.cruds",
+    )
+    return connect(settings)[0]
 
 
 @pytest.fixture
@@ -347,6 +360,15 @@ def test_a_credit_that_takes_nothing_away_is_shown_to_people(hospital: Story, se
     assert bell.findings[0]["key"] == "credit-unmatched"
 
 
+def test_a_later_version_of_a_charge_that_a_credit_had_matched_is_shown_to_people(
+    hospital: Story, sender: Sender
+) -> None:
+    sender.ask(dft(ft1("T1"), ft1("T2", kind="CR"), visit="V-DEE"))
+    sender.ask(dft(ft1("T1", amount="175.00"), visit="V-DEE", event="P11", control="D2"))
+    heard(hospital)
+    assert [bell.outcome for bell in bells(hospital)] == [Outcome.DONE, Outcome.QUARANTINED]
+
+
 def test_a_discharge_cancelled_after_the_claim_left_flags_it(hospital: Story, ehr: Ehr, sender: Sender) -> None:
     sender.ask(adt("A03", "V-DEE"))
     heard(hospital)
@@ -373,6 +395,53 @@ def test_a_number_that_the_ehr_does_not_know_is_tried_again_then_shown(hospital:
     [bell] = bells(hospital)
     assert bell.outcome is Outcome.QUARANTINED
     assert bell.findings[0]["key"] == "visit-unclear"
+
+
+def test_a_number_that_means_two_visits_is_shown_unless_its_authority_tells_which(
+    hospital: Story, ehr: Ehr, sender: Sender
+) -> None:
+    def numbered(reference: str, oid: str) -> None:
+        change(ehr, reference, identifier=[{"system": f"urn:oid:{oid}", "value": "V-TWICE"}], status="finished")
+
+    ehr.client.batch({"resourceType": "Bundle", "type": "batch", "entry": charts.entries("ada")})
+    numbered("Encounter/ada-visit", "1.2.3.1")
+    numbered("Encounter/dee-visit", "1.2.3.2")
+    sender.ask(adt("A03", "V-TWICE"))
+    sender.ask(adt("A03", "V-TWICE", control="C2").replace(b"EXAMPLEHOSP^VN", b"X&1.2.3.2&ISO^VN"))
+    heard(hospital)
+    one, two = bells(hospital)
+    assert (one.outcome, one.say) == (Outcome.WAITING, "the EHR has 2 visits of this number")
+    assert two.say == "read Encounter/dee-visit"
+    numbered("Encounter/ada-visit", "1.2.3.1")
+    change(ehr, "Encounter/ada-visit", identifier=[])
+
+
+def test_charges_that_are_kept_twice_because_a_worker_died_are_kept_once(hospital: Story, sender: Sender) -> None:
+    sender.ask(dft(ft1("T1"), ft1("T1", kind="CR"), ft1("T3"), ft1("T4"), ft1("T2", kind="CR"), visit="V-DEE"))
+    sender.ask(dft(ft1("T3", amount="175.00"), visit="V-DEE", event="P11", control="D2"))
+    first, second = bells(hospital)
+
+    def kept() -> list[tuple[str, bytes]]:
+        with hospital.wiring.store.looking() as book:
+            return [(record.key, record.resource) for record in book.heard("V-DEE")]
+
+    read = list[str]()
+
+    def reads(encounter: str) -> str:
+        read.append(encounter)
+        return "read"
+
+    def answered(bell: Message) -> None:
+        answer_heard(hospital.wiring, bell, reads)
+
+    answered(first)
+    answered(second)
+    once = kept()
+    answered(first)
+    answered(second)
+    assert kept() == once
+    assert len(once) == 4
+    assert set(read) == {"Encounter/dee-visit"}
 
 
 def test_an_update_of_an_open_visit_reads_nothing(hospital: Story, ehr: Ehr, sender: Sender) -> None:

@@ -32,6 +32,10 @@ def test_an_answer_goes_back_to_whom_it_came_from() -> None:
         (adt().replace(b"ADT^A03", b"ORU^R01"), False, "AR", "MSH-9", "200"),
         (dft(ft1(), event="P99"), False, "AR", "MSH-9", "201"),
         (adt(control=""), False, "AR", "MSH-10", "101"),
+        (adt(control="C" * 300), False, "AR", "MSH-10", "101"),
+        (adt().replace(b"ADTSYS", b"A" * 300), False, "AR", "MSH-3", "102"),
+        (adt(visit="V" * 300), False, "AE", "PV1-19", "102"),
+        (dft(ft1("T" * 300)), False, "AE", "FT1[1]-2", "102"),
         (adt().replace(b"|2.5.1", b"|3.0"), False, "AR", "MSH-12", "203"),
         (b"nothing of the kind", False, "AR", "MSH", "102"),
         (adt().replace(b"PV1|", b"PV2|"), False, "AE", "PV1", "102"),
@@ -79,3 +83,14 @@ def test_an_old_sender_gets_the_reason_where_it_looks_for_it() -> None:
     assert said is not None
     assert b"ERR" not in said
     assert read_answer(said).say == "the book is locked"
+
+
+def test_a_refusal_never_quotes_what_the_message_said_of_a_patient() -> None:
+    spoiled = [dft(ft1(amount="secret")), dft(ft1(modifiers="secret")), dft(ft1(day="secret")), adt(mode="secret")]
+    for body in (*spoiled, adt(visit="").replace(b"PV1|", b"secret|"), adt().replace(b"Dee", b"secret\x00")):
+        _, verdict = judged(body, test=False)
+        said = answer(body, verdict, AT)
+        assert said is not None
+        assert read_answer(said).code in {"AE", "AR"}
+        assert b"Zztest" not in said
+        assert "secret" not in verdict.say
