@@ -20,6 +20,7 @@ FLOWS = (
     "Sessions at rest",
     "Live events",
     "Payer files",
+    "HL7 v2 messages",
 )
 
 
