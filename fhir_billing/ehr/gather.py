@@ -1,34 +1,36 @@
 """A visit is read with all that its bill needs, in few requests, and what cannot be read is said, not guessed.
 
-One search brings the encounter, what it points at and what points at it, where the EHR does that; what is still missing is
-read by reference. A single resource that cannot be read is recorded and becomes a finding; a kind of resource that the EHR
-forbids stops the visit, for half a chart would make a wrong bill.
-Spec: `_include`, `_revinclude`; Coverage by beneficiary; references relative, absolute, conditional or by identifier.
+Where the EHR brings what a visit points at and what points at it, that is asked first; what is still missing is asked
+together. However it was asked, the same chart gives the same resources: the visit, what belongs to it, the patient's
+coverages, and what these refer to, a few steps far. A single resource that cannot be read is recorded and becomes a finding;
+a kind of resource that the EHR forbids stops the visit, for half a chart would make a wrong bill.
+Spec: `_include`, `_revinclude`, batch; Coverage by beneficiary; references relative, absolute, conditional or by identifier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
-from urllib.parse import parse_qsl
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TypeAlias
 
-from fhir_billing.domain.errors import BillingError, EhrBrokeContract, NotNow, NotThere, ScopeMissing
-from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
+from fhir_billing.domain.errors import BillingError, EhrBrokeContract, NotThere, ScopeMissing
+from fhir_billing.ehr.client import FhirClient, Incomplete, Resource, Unsupported
+from fhir_billing.ehr.errands import Answer, Errand, ask
+from fhir_billing.ehr.references import WANTED, literal, name, query, references
 
-WANTED = frozenset(
-    {
-        "Encounter", "Patient", "Coverage", "Procedure", "Condition", "ChargeItem", "Immunization", "Practitioner",
-        "PractitionerRole", "Organization", "Location", "RelatedPerson", "Account",
-    }
-)  # fmt: skip
-ROUNDS = 3
+STEPS = 3
 """How far references are followed: coverage → payer, role → organization → its parent."""
 MOST_REFERENCES = 200
+MOST_RESOURCES = 20_000
+MOST_ROUNDS = 12
+LARGEST_PAGE = 1000
 PAGE = ("_count", "100")
+MANY = 100
+"""So many of a kind that an EHR may have left some out without a word: they are searched, and counted."""
 AT_VISIT = {"Procedure": "encounter", "Condition": "encounter", "ChargeItem": "context", "Immunization": "encounter"}
 """The element by which each kind points at its visit."""
 
-VISIT = [
+VISIT = (
     ("_include", "Encounter:subject"),
     ("_include", "Encounter:participant"),
     ("_include", "Encounter:service-provider"),
@@ -36,199 +38,245 @@ VISIT = [
     ("_revinclude", "Procedure:encounter"),
     ("_revinclude", "Condition:encounter"),
     ("_revinclude", "ChargeItem:context"),
-]
-
-
-class Gathered:
-    """The resources of one visit by `Type/id`, and the references that could not be read."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, Resource] = {}
-        self.missing: dict[str, str] = {}
-
-    def add(self, resources: Iterable[Resource]) -> None:
-        """Keep what the bill may need; the first reading of a resource stays."""
-        for resource in resources:
-            kind, name = resource.get("resourceType"), resource.get("id")
-            if kind in WANTED and name:
-                self.found.setdefault(f"{kind}/{name}", resource)
-
-    def all(self) -> list[Resource]:
-        """In a stable order, so that the same chart gives the same bytes."""
-        outcome = [_problem(reference, say) for reference, say in sorted(self.missing.items())]
-        return [*(self.found[key] for key in sorted(self.found)), *outcome]
+)
+INSURANCE = (("_include", "Coverage:payor"), ("_include", "Coverage:subscriber"))
+Wish: TypeAlias = tuple[Errand, Callable[[Answer], None]]
 
 
 def gather(client: FhirClient, encounter: str, *, forgive: frozenset[str] = frozenset()) -> list[Resource]:
     """All resources that a visit's bill needs, as read; kinds to `forgive` may be forbidden. Raises NotNow to try again later, ScopeMissing for what the EHR forbids."""
-    visit_id = encounter.rsplit("/", maxsplit=1)[-1]
-    gathered = Gathered()
-    gathered.add(_at_visit(client, visit_id, _search(client, "Encounter", [("_id", visit_id), *VISIT])))
-    visit = gathered.found.get(f"Encounter/{visit_id}")
-    if visit is None:
-        visit = client.read(f"Encounter/{visit_id}")
-        gathered.add([visit])
-    patient = _reach(client, gathered, visit.get("subject") or {})
-    for kind, element in AT_VISIT.items():
-        if not any(key.startswith(f"{kind}/") for key in gathered.found):
-            _of_the_visit(client, gathered, kind, element, visit_id, patient, forgive)
-    if patient:
-        _insurance(client, gathered, patient)
-    _follow(client, gathered)
-    return gathered.all()
+    visit = f"Encounter/{encounter.rsplit('/', maxsplit=1)[-1]}"
+    if not client.local(visit):
+        raise EhrBrokeContract(
+            "the visit's id is none that FHIR allows", fix="letters, digits, - and . only, 64 at most: mend it in the EHR"
+        )  # fmt: skip
+    reading = Reading(client, visit, forgive)
+    if client.ways.includes is not False:
+        reading.ask_with_includes()
+    for _ in range(MOST_ROUNDS):
+        wishes = list(reading.wishes())
+        if not wishes:
+            return reading.all()
+        for (_, take), answer in zip(wishes, ask(client, [errand for errand, _ in wishes]), strict=True):
+            take(answer)
+    raise EhrBrokeContract(f"{visit} is not read after {MOST_ROUNDS} rounds", fix="look at the chart")
 
 
-def _search(client: FhirClient, kind: str, params: list[tuple[str, str]]) -> list[Resource]:
-    """What a search finds; one that the EHR does not know finds nothing. What it forbids or cannot do now is raised."""
-    try:
-        return list(client.search(kind, params, whole=True))
-    except (NotThere, Unsupported):
-        return []
+class Reading:
+    """One visit while it is read: what is here, what could not be had, and what is still to be asked."""
 
+    def __init__(self, client: FhirClient, visit: str, forgive: frozenset[str]) -> None:
+        self._client, self._visit, self._forgive = client, visit, forgive
+        self._found: dict[str, Resource] = {}
+        self._own: dict[str, None] = {}
+        """What the visit and the patient's insurance consist of; all else is here because something refers to it."""
+        self._missing: dict[str, str] = {}
+        self._meant: dict[str, str] = {}
+        """What a reference that is no `Type/id` turned out to mean."""
+        self._references: dict[str, list[Resource]] = {}
+        self._asked: set[str] = set()
+        self._searches = {kind: self._by_visit(kind) for kind in AT_VISIT}
+        """What each kind at the visit is still to be searched by, best first."""
+        self._insurance: list[tuple[str, tuple[tuple[str, str], ...]]] | None = None
+        self._no_vaccines: ScopeMissing | None = None
 
-def _at_visit(client: FhirClient, visit_id: str, resources: Iterable[Resource]) -> Iterator[Resource]:
-    """Only this visit and what belongs to it: some EHRs answer more than was asked."""
-    for resource in resources:
-        kind = resource.get("resourceType")
-        element = AT_VISIT.get(str(kind))
-        if kind == "Encounter" and resource.get("id") != visit_id:
-            continue
-        if element is None or client.local(_literal(resource.get(element))) == f"Encounter/{visit_id}":
-            yield resource
+    # what is still to be asked
 
+    def wishes(self) -> Iterator[Wish]:
+        """All that can be asked now, and who takes the answer."""
+        visit = self._found.get(self._visit)
+        if visit is None:
+            yield Errand("Encounter", self._visit.partition("/")[2]), self._take_visit
+        patient = self._patient(visit) if visit is not None else None
+        for kind, searches in self._searches.items():
+            if searches and (errand := self._search(kind, searches[0], patient)) is not None:
+                yield errand, partial(self._take_kind, kind)
+        if patient:
+            yield from self._insurance_of(patient)
+        yield from self._referred()
 
-def _of_the_visit(
-    client: FhirClient,
-    gathered: Gathered,
-    kind: str,
-    element: str,
-    visit_id: str,
-    patient: str,
-    forgive: frozenset[str],
-) -> None:
-    """What `_revinclude` did not bring is searched by the visit, else by the patient."""
-    try:
-        found: list[Resource] = []
-        if kind != "Immunization":  # R4 has no search of vaccines by visit
-            found = _search(client, kind, [(element, f"Encounter/{visit_id}"), PAGE])
-        if not found and patient:
-            found = _search(client, kind, [("patient", patient), PAGE])
-    except ScopeMissing:
-        if kind in forgive:
-            return
-        if kind == "Immunization" and any(key.startswith("ChargeItem/") for key in gathered.found):
-            return  # what is charged stands in the charges already
-        raise
-    gathered.add(_at_visit(client, visit_id, found))
+    def _by_visit(self, kind: str) -> list[tuple[str, int]]:
+        """By the visit, else by the patient; R4 has no search of vaccines by visit. With each, the page size."""
+        return [("patient", 100)] if kind == "Immunization" else [(AT_VISIT[kind], 100), ("patient", 100)]
 
+    def _search(self, kind: str, by: tuple[str, int], patient: str | None) -> Errand | None:
+        """The next search of a kind; None while the patient is not known yet, and for good when there is none."""
+        parameter, count = by
+        value = self._visit if parameter == AT_VISIT[kind] else patient
+        if value == "":
+            self._searches[kind] = []
+        return Errand(kind, params=((parameter, value), ("_count", str(count)))) if value else None
 
-def _insurance(client: FhirClient, gathered: Gathered, patient: str) -> None:
-    """The patient's coverages, with who pays and whose plan it is."""
-    more = [("_include", "Coverage:payor"), ("_include", "Coverage:subscriber")]
-    for params in ([("patient", patient), PAGE, *more], [("patient", patient), PAGE]):
-        try:
-            found = list(client.search("Coverage", params, whole=True))
-            break
-        except Unsupported:
-            continue
-    else:
-        found = list(client.search("Coverage", [("beneficiary", patient), PAGE], whole=True))
-    gathered.add(
-        r
-        for r in found
-        if r.get("resourceType") != "Coverage" or client.local(_literal(r.get("beneficiary"))) in {patient, ""}
-    )
+    def _patient(self, visit: Resource) -> str | None:
+        """`Patient/ID` of the visit; None while a search for it is on its way, empty when it cannot be found."""
+        subject = visit.get("subject")
+        if not isinstance(subject, dict):
+            return ""
+        key = self._key(subject)
+        return key if key or name(subject) not in self._missing else ""
 
+    def _insurance_of(self, patient: str) -> Iterator[Wish]:
+        if self._insurance is None:
+            self._insurance = [("patient", ()), ("beneficiary", ())]
+            if self._client.ways.includes is not False:
+                self._insurance.insert(0, ("patient", INSURANCE))
+        if self._insurance:
+            parameter, more = self._insurance[0]
+            yield Errand("Coverage", params=((parameter, patient), PAGE, *more)), partial(self._take_coverages, patient)
 
-def _follow(client: FhirClient, gathered: Gathered) -> None:
-    """Read what is referred to and not here yet, a few rounds deep."""
-    seen: set[str] = set()
-    for _ in range(ROUNDS):
-        wanted = {name(r): r for resource in list(gathered.found.values()) for r in references(resource)}
-        new = [reference for key, reference in wanted.items() if key not in seen]
-        if not new:
-            return
-        seen.update(wanted)
-        if len(seen) > MOST_REFERENCES:
+    def _referred(self) -> Iterator[Wish]:
+        """What is referred to within a few steps and not here."""
+        wanted = {
+            name(r): r for key in self._reached(STEPS - 1) for r in self._of(key) if self._key(r) not in self._found
+        }
+        new = {said: r for said, r in wanted.items() if said not in self._asked and said not in self._missing}
+        for said, reference in new.items():
+            local = self._client.local(literal(reference))
+            if local and local in self._asked:
+                continue  # the same resource, named in another way
+            kind, asked = ("", []) if local else query(self._client.base, reference)
+            self._asked |= {said, local or said}
+            if local:
+                kind, _, identity = local.partition("/")
+                yield Errand(kind, identity), partial(self._take_one, said, local)
+            elif kind:
+                yield Errand(kind, params=tuple(asked), first_page=True), partial(self._take_match, said, kind)
+            else:
+                self._missing[said] = "elsewhere"
+        if len(self._asked) > MOST_REFERENCES:
             raise EhrBrokeContract(
                 f"one visit refers to more than {MOST_REFERENCES} resources", fix="look at the chart"
             )
-        for reference in new:
-            _reach(client, gathered, reference)
+
+    # what was answered
+
+    def ask_with_includes(self) -> None:
+        """The visit with what it points at and what points at it, in one search; and whether this EHR does that at all."""
+        ways, identity = self._client.ways, self._visit.partition("/")[2]
+        try:
+            found = list(self._client.search("Encounter", [("_id", identity), *VISIT], whole=True))
+        except (NotThere, Unsupported, ScopeMissing):
+            ways.includes = False
+            return
+        self._add(self._at_visit(found))
+        for kind in AT_VISIT:
+            if 0 < sum(key.startswith(f"{kind}/") for key in self._own) < MANY:
+                self._searches[kind] = []
+        visit = self._found.get(self._visit)
+        if len(self._found) > 1:
+            ways.includes = True
+        elif ways.includes is None and visit is not None and any(self._key(r) for r in self._of(self._visit)):
+            ways.includes = False
+
+    def _take_visit(self, answer: Answer) -> None:
+        self._add(_or_raise(answer))
+
+    def _take_kind(self, kind: str, answer: Answer) -> None:
+        parameter, count = self._searches[kind].pop(0)
+        if isinstance(answer, ScopeMissing) and (kind in self._forgive or kind == "Immunization"):
+            self._no_vaccines = None if kind in self._forgive else answer
+        elif isinstance(answer, Incomplete) and count < answer.total <= LARGEST_PAGE:
+            self._searches[kind] = [(parameter, answer.total)]
+        elif not isinstance(answer, NotThere | Unsupported):
+            self._add(self._at_visit(_or_raise(answer)))
+            self._searches[kind] = []
+
+    def _take_coverages(self, patient: str, answer: Answer) -> None:
+        tried = (self._insurance or []).pop(0)
+        if isinstance(answer, Unsupported) and self._insurance:
+            return
+        if isinstance(answer, Incomplete) and tried[1]:
+            return
+        self._insurance = []
+        found = [r for r in _or_raise(answer) if r.get("resourceType") != "Coverage" or self._is_of(r, patient)]
+        self._add(found)
+        self._own |= dict.fromkeys(key for r in found if r.get("resourceType") == "Coverage" and (key := _key(r)))
+
+    def _is_of(self, coverage: Resource, patient: str) -> bool:
+        return self._client.local(literal(coverage.get("beneficiary"))) in {patient, ""}
+
+    def _take_one(self, said: str, local: str, answer: Answer) -> None:
+        if isinstance(answer, BillingError):
+            self._missing[said] = answer.code
+        else:
+            self._add(answer)
+            self._meant[said] = local
+
+    def _take_match(self, said: str, kind: str, answer: Answer) -> None:
+        if isinstance(answer, BillingError):
+            self._missing[said] = answer.code
+            return
+        found = [r for r in answer if r.get("resourceType") == kind and _key(r)]
+        if len(found) != 1:
+            self._missing[said] = "not-there" if not found else "ambiguous"
+            return
+        self._add(found)
+        self._meant[said] = _key(found[0])
+
+    # what is here
+
+    def _add(self, resources: Iterable[Resource]) -> None:
+        """Keep what the bill may need; the first reading of a resource stays."""
+        for resource in resources:
+            if key := _key(resource):
+                self._found.setdefault(key, resource)
+        if len(self._found) > MOST_RESOURCES:
+            raise EhrBrokeContract(f"one visit has more than {MOST_RESOURCES} resources", fix="look at the chart")
+
+    def _at_visit(self, resources: Iterable[Resource]) -> Iterator[Resource]:
+        """Only this visit and what belongs to it: some EHRs answer more than was asked."""
+        for resource in resources:
+            kind = resource.get("resourceType")
+            key, element = _key(resource), AT_VISIT.get(kind) if isinstance(kind, str) else None
+            if kind == "Encounter" and key != self._visit:
+                continue
+            if element is not None:
+                if self._client.local(literal(resource.get(element))) != self._visit:
+                    continue
+                if not key:
+                    raise EhrBrokeContract(f"a {kind} of {self._visit} has no id", fix="mend it in the EHR")
+                self._own[key] = None
+            yield resource
+
+    def _key(self, reference: Resource) -> str:
+        """`Type/id` of what a reference means, as far as it is known."""
+        return self._client.local(literal(reference)) or self._meant.get(name(reference), "")
+
+    def _of(self, key: str) -> list[Resource]:
+        """The references of a resource that is here; each resource is walked through once."""
+        if key not in self._references:
+            self._references[key] = list(references(self._found[key]))
+        return self._references[key]
+
+    def _reached(self, steps: int) -> dict[str, None]:
+        """What is here, at most so many references away from the visit, what belongs to it, and the insurance."""
+        reached = dict.fromkeys(key for key in (self._visit, *self._own) if key in self._found)
+        edge = list(reached)
+        for _ in range(steps):
+            edge = [t for key in edge for r in self._of(key) if (t := self._key(r)) in self._found and t not in reached]
+            reached |= dict.fromkeys(edge)
+            edge = list(dict.fromkeys(edge))
+        return reached
+
+    def all(self) -> list[Resource]:
+        """In a stable order, so that the same chart gives the same bytes."""
+        if self._no_vaccines and not any(key.startswith("ChargeItem/") for key in self._own):
+            raise self._no_vaccines  # what is charged stands in the charges already
+        outcome = [_problem(reference, say) for reference, say in sorted(self._missing.items())]
+        return [*(self._found[key] for key in sorted(self._reached(STEPS))), *outcome]
 
 
-def _reach(client: FhirClient, gathered: Gathered, reference: Resource) -> str:
-    """Read what a reference means, unless it is here; `Type/id`, or nothing when it cannot be reached, which is recorded."""
-    literal = _literal(reference)
-    local = client.local(literal)
-    if local in gathered.found:
-        return local
-    try:
-        if local:
-            gathered.add([client.read(local)])
-            return local
-        kind, query = _query(client, reference)
-        if not kind:
-            gathered.missing[name(reference)] = "elsewhere"
-            return ""
-        found = [r for r in client.search(kind, query, pages=1) if r.get("resourceType") == kind]
-    except NotNow:
-        raise
-    except BillingError as error:
-        gathered.missing[name(reference)] = error.code
-        return local
-    if len(found) != 1:
-        gathered.missing[name(reference)] = "not-there" if not found else "ambiguous"
-        return ""
-    gathered.add(found)
-    return f"{kind}/{found[0].get('id', '')}"
+def _or_raise(answer: Answer) -> list[Resource]:
+    if isinstance(answer, BillingError):
+        raise answer
+    return answer
 
 
-def _query(client: FhirClient, reference: Resource) -> tuple[str, list[tuple[str, str]]]:
-    """Type and search of a conditional reference, or of one by identifier only."""
-    literal = _literal(reference).removeprefix(f"{client.base}/")
-    kind, mark, query = literal.partition("?")
-    if mark and kind in WANTED:
-        return kind, parse_qsl(query)
-    identifier = reference.get("identifier")
-    kind = str(reference.get("type", ""))
-    if not literal and isinstance(identifier, dict) and identifier.get("value") and kind in WANTED:
-        system = f"{identifier['system']}|" if identifier.get("system") else ""
-        return kind, [("identifier", f"{system}{identifier['value']}")]
-    return "", []
-
-
-def _literal(reference: Any) -> str:
-    found = reference.get("reference") if isinstance(reference, dict) else None
-    return found if isinstance(found, str) else ""
-
-
-def name(reference: Resource) -> str:
-    """How a reference is named when it could not be followed."""
-    identifier = reference.get("identifier")
-    value = identifier.get("value", "") if isinstance(identifier, dict) else ""
-    return _literal(reference) or f"{reference.get('type', '')} by identifier {value}"
-
-
-def references(value: Any) -> Iterator[Resource]:
-    """References to what a bill may need, wherever they stand in a resource; those inside it (`#id`) are no errand."""
-    if isinstance(value, dict):
-        literal = _literal(value)
-        if not literal.startswith("#") and _kinds(value, literal) & WANTED - {"Encounter"}:
-            yield value
-        for child in value.values():
-            yield from references(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from references(child)
-
-
-def _kinds(reference: Resource, literal: str) -> set[str]:
-    """The types that a reference may name: as its first step (relative), its last but one (absolute), or in words."""
-    if not literal:
-        return {str(reference.get("type", ""))} if isinstance(reference.get("identifier"), dict) else set()
-    steps = literal.split("?", maxsplit=1)[0].split("/_history/", maxsplit=1)[0].rstrip("/").split("/")
-    return {steps[0], steps[-1] if "?" in literal else steps[-2] if len(steps) > 1 else ""}
+def _key(resource: Resource) -> str:
+    kind, identity = resource.get("resourceType"), resource.get("id")
+    if isinstance(kind, str) and isinstance(identity, str) and kind in WANTED and identity:
+        return f"{kind}/{identity}"
+    return ""
 
 
 def _problem(reference: str, code: str) -> Resource:
