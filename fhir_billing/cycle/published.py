@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -113,10 +113,17 @@ class Published:
         meta["versionId"] = hashlib.sha256(dumps([meta, content])).hexdigest()[:16]
         return {"resourceType": entry.kind, "id": entry.id, "meta": meta, **content}
 
-    def task(self, claim: ClaimRecord) -> Resource:
-        """The Task of one claim, as followers are told of it."""
+    def claim(self, number: str) -> ClaimRecord | None:
+        """One claim of the book, not locked."""
+        base = _NUMBER.match(number)
+        visit = self.book.visit_numbered(base[0]) if base else None
+        claims = self.book.claims(encounter=visit.encounter) if visit else []
+        return next((claim for claim in claims if claim.number == number), None)
+
+    def task(self, claim: ClaimRecord, at: datetime) -> Resource:
+        """The Task of a claim as it was at some time, as followers are told of it."""
         (entry,) = self._of_claim("Task", claim)
-        return self.resource(entry)
+        return self.resource(replace(entry, updated=_whole(at)))
 
     # claims
 

@@ -5,7 +5,7 @@ A message that breaks its own rules is quarantined whole; the next one goes on.
 
 from __future__ import annotations
 
-from fhir_billing.cycle import act, ask, chase, intake, receive, reconcile, submit, write_back
+from fhir_billing.cycle import act, ask, chase, intake, notices, receive, reconcile, submit, write_back
 from fhir_billing.cycle.ports import Book, Store
 from fhir_billing.cycle.records import Kind, Message, Outcome
 from fhir_billing.cycle.turn import Result, Turn, facts
@@ -18,6 +18,7 @@ def handle(book: Book, message: Message, site: Site) -> Result:
     turn = Turn(book=book, message=message, site=site)
     result = _decide(turn)
     write_back.queue_touched(turn)
+    notices.queue_notices(turn)
     book.settle(
         message, result.outcome, say=result.say, claims=tuple(turn.touched) or result.claims, findings=result.findings
     )

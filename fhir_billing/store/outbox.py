@@ -28,6 +28,8 @@ from fhir_billing.store.tables import outbox
 LEASE: Final = timedelta(seconds=30)
 LATEST_WINS: Final = frozenset({"write-back", "hl7"})
 """Kinds of parcel of which a claim's latest says all that the ones before it said."""
+NOTICE: Final = "notice"
+"""Notices to one follower leave in their order."""
 WAITING, SENT, OVERTAKEN = "waiting", "sent", "overtaken"
 _TOKEN: Final = uuid4().hex[:12]
 _NAMES: Final = [field.name for field in fields(OutboxRecord)]
@@ -43,6 +45,7 @@ class Parcel:
     retry_at: datetime | None = None
     locked_until: datetime | None = None
     locked_by: str = ""
+    destination: str = ""
 
 
 def queue(
@@ -103,7 +106,8 @@ def choose(parcels: Iterable[Parcel], now: datetime, gone: Callable[[str], bool]
     """The parcels that may leave now, and which are overtaken by which.
 
     A claim's latest write-back says all that the ones before it said, by FHIR or by HL7 v2. While one is on its way the next
-    waits, so that the chart never ends with the older of two.
+    waits, so that the chart never ends with the older of two. No notice goes to a follower while one is on its way, or while the
+    first of them waits to be tried again.
     """
     waiting = list(parcels)
     lent = {p.id for p in waiting if p.locked_until and p.locked_until > now and not gone(p.locked_by)}
@@ -111,12 +115,18 @@ def choose(parcels: Iterable[Parcel], now: datetime, gone: Callable[[str], bool]
     latest = {(p.kind, p.claim): p.id for p in told}
     on_its_way = {(p.kind, p.claim) for p in told if p.id in lent}
     overtaken = {p.id: last for p in told if p.id != (last := latest[p.kind, p.claim]) and p.id not in lent}
+    first: dict[str, Parcel] = {}
+    for p in waiting:
+        if p.kind == NOTICE:
+            first.setdefault(p.destination, p)
+    stopped = {to for to, p in first.items() if p.retry_at and p.retry_at > now}
+    stopped |= {p.destination for p in waiting if p.kind == NOTICE and p.id in lent}
     chosen = [
         p.id
         for p in waiting
         if p.id not in lent
         and p.id not in overtaken
-        and (p.retry_at is None or p.retry_at <= now)
+        and (p.destination not in stopped if p.kind == NOTICE else p.retry_at is None or p.retry_at <= now)
         and (p.kind, p.claim) not in on_its_way
     ]
     return chosen, overtaken

@@ -17,6 +17,7 @@ from fhir_billing.domain.lifecycle import State
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
 from fhir_billing.worker.leaving import relay
+from fhir_billing.worker.notices import heartbeats
 from fhir_billing.worker.ringing import answer_doorbells, keep_visit, ring, subscribe
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "beat",
     "chase",
     "collect",
+    "heartbeats",
     "keep_visit",
     "relay",
     "ring",
@@ -83,7 +85,7 @@ def collect(wiring: Wiring) -> int:
     return count
 
 
-STEPS = (answer_doorbells, work, send, work, relay, work, collect, work, relay)
+STEPS = (answer_doorbells, work, send, work, relay, work, collect, work, relay, heartbeats)
 
 
 def beat(wiring: Wiring) -> int:

@@ -10,7 +10,7 @@ from fhir_billing.domain.errors import BillingError
 from fhir_billing.fhir.text import loads
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
-from fhir_billing.worker import chart_answers, hl7_out
+from fhir_billing.worker import chart_answers, hl7_out, notices
 from fhir_billing.worker.waiting import LONGEST_WAIT, wait_for
 
 _log = log("worker")
@@ -57,6 +57,7 @@ def write_back(wiring: Wiring, parcel: OutboxRecord) -> str:
 OTHERS: dict[str, Callable[[Wiring, OutboxRecord], str]] = {
     "write-back": write_back,
     "answer": chart_answers.offer,
+    "notice": notices.notice,
     hl7_out.KIND: hl7_out.send,
 }
 """What leaves by another way than a payer's channel, by the kind of parcel; each returns a receipt."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from fhir_billing.api.fhir import capability, routes, tokens
+from fhir_billing.api.fhir import capability, routes, subscriptions, tokens
 from fhir_billing.api.fhir.answers import Refused, refusal
 
 
@@ -12,5 +12,6 @@ def mount(app: FastAPI) -> None:
     """Put the FHIR API under /fhir."""
     app.include_router(tokens.router)
     app.include_router(capability.router)
+    app.include_router(subscriptions.router)
     app.include_router(routes.router)
     app.add_exception_handler(Refused, refusal)

@@ -17,6 +17,7 @@ from fhir_billing.api.fhir.tokens import ALGORITHMS, token_url
 from fhir_billing.apps import TYPES
 from fhir_billing.cycle.published import PARAMS
 from fhir_billing.fhir.r4 import VERSION
+from fhir_billing.fhir.topic import TOPIC
 
 router = APIRouter(prefix="/fhir")
 SINCE: Final = "2026-11-24"
@@ -107,6 +108,12 @@ def _resource(kind: str) -> dict[str, Any]:
     if kind == "Subscription":
         own: dict[str, Any] = {
             "interaction": [{"code": code} for code in ("read", "create", "update", "delete", "search-type")],
+            "extension": [
+                {
+                    "url": f"{BACKPORT}/StructureDefinition/capability-subscriptiontopic-canonical",
+                    "valueCanonical": TOPIC,
+                }
+            ],
             "supportedProfile": [f"{BACKPORT}/StructureDefinition/backport-subscription"],
         }
     else:
