@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +17,12 @@ from fhir_billing.apps import App, read_apps
 from fhir_billing.code_tables import CodeDesk
 from fhir_billing.cycle.conformance import Conformance, Interaction, dump, load
 from fhir_billing.cycle.ports import Channel, Clock, EhrReader, EhrWriter, Vault
-from fhir_billing.domain.errors import SiteConfig
+from fhir_billing.domain.errors import SiteConfig, StoreMissing
 from fhir_billing.doors import Door, UserChart, entered, read_doors
 from fhir_billing.ehr.backend_auth import public_keys
 from fhir_billing.ehr.connect import TIMEOUT, EhrSettings, UserEhr, connect, connect_as
 from fhir_billing.ehr.smart import SmartClient
+from fhir_billing.ehr.ways import Ways
 from fhir_billing.mapping.site import Site
 from fhir_billing.payers import ChannelSettings
 from fhir_billing.settings import Settings
@@ -82,7 +84,11 @@ class Wiring:
         """The EHR, when one is set up."""
         if not self.settings.ehr_url:
             return None
-        return connect(self.ehr_settings, self.vault if self.settings.session_secret else None)
+        run = None
+        with suppress(StoreMissing):
+            run = self.conformance
+        settings = replace(self.ehr_settings, gathering=run.gathering if run else "")
+        return connect(settings, self.vault if self.settings.session_secret else None)
 
     @cached_property
     def doors(self) -> dict[str, Door]:
@@ -116,10 +122,15 @@ class Wiring:
     def _user_http(self) -> httpx2.Client:
         return httpx2.Client(timeout=TIMEOUT, follow_redirects=False)
 
+    @cached_property
+    def _ways(self) -> dict[str, Ways]:
+        """What is learned of the EHRs that open our pages: how they are asked with fewest requests."""
+        return {}
+
     def chart_as(self, iss: str, token: str) -> UserChart:
         """The chart as a signed-in user may see it. Raises NotAllowed for an EHR without a launch file."""
         door = entered(self.doors, iss)
-        return connect_as(door.iss, token, door.quirks, self._user_http)
+        return connect_as(door.iss, token, door.quirks, self._user_http, self._ways.setdefault(door.iss, Ways()))
 
     def check_ehr(
         self, *, writes: bool = False, patient: str = "", step: Callable[[int, int, Interaction], None] | None = None

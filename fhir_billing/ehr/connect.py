@@ -19,6 +19,7 @@ from fhir_billing.ehr import chart_write, quirks, subscriptions, triggers, visit
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.ehr.gather import gather
+from fhir_billing.ehr.ways import Ways
 from fhir_billing.fhir.text import loads
 
 TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
@@ -39,6 +40,8 @@ class EhrSettings:
     secret_env: str = ""
     secret_file: Path | None = None
     more_keys: tuple[Path, ...] = ()
+    gathering: str = ""
+    """How a visit is read with fewest requests, as a conformance run found it: includes, batch or singly; empty: found by trying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +121,9 @@ class UserEhr(Ehr):
         return [self.quirk(resource) for resource in self.client.search(kind, params)]
 
 
-def connect_as(url: str, token: str, quirk: str, http: httpx2.Client) -> UserEhr:
-    """The chart with a user's own rights. The token goes to this EHR's host and to no other."""
-    return UserEhr(FhirClient(url, http, UserToken(token)), quirks.named(quirk))
+def connect_as(url: str, token: str, quirk: str, http: httpx2.Client, ways: Ways | None = None) -> UserEhr:
+    """The chart with a user's own rights. The token goes to this EHR's host and to no other; what is learned of the EHR's ways is shared."""
+    return UserEhr(FhirClient(url, http, UserToken(token), ways), quirks.named(quirk))
 
 
 def connect(settings: EhrSettings, vault: Vault | None = None) -> tuple[UserEhr, UserEhr]:
@@ -129,7 +132,8 @@ def connect(settings: EhrSettings, vault: Vault | None = None) -> tuple[UserEhr,
     token = None
     if settings.key or settings.secret_env or settings.secret_file:
         token = BackendToken(_credentials(settings), TokenPlace(settings, http), http, vault)
-    ehr = UserEhr(FhirClient(settings.url, http, token), quirks.named(settings.quirks), settings.triggers)
+    client = FhirClient(settings.url, http, token, Ways.named(settings.gathering))
+    ehr = UserEhr(client, quirks.named(settings.quirks), settings.triggers)
     return ehr, ehr
 
 
