@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
+from fhir_billing.cycle.looking import Remembered, Subscribed
 from fhir_billing.cycle.records import (
     Arrival,
     AskedRecord,
@@ -97,6 +98,10 @@ class Looked:
 
     sightings: tuple[Sighting, ...]
     cursor: str
+    findings: tuple[Mapping[str, str], ...] = ()
+    """What could not be read, for a person to see: `key`, `say`, `fix`, `at`, and `body`, the very text."""
+    renew: bool = False
+    """Whether the EHR must be asked to ring anew: its subscription is off, in error or gone."""
 
 
 class Trigger(Protocol):
@@ -127,11 +132,15 @@ class ChartReader(Protocol):
 class EhrReader(ChartReader, Protocol):
     """Reads the EHR as the billing service, and learns of closed visits."""
 
-    def subscribe(self, endpoint: str, secret: str) -> None:
-        """Ask the EHR to ring at an address when a visit closes."""
+    def subscribe(self, endpoint: str, secret: str, *, way: str = "hook") -> Subscribed:
+        """Ask the EHR to ring when a visit closes: `hook` and `topic` at an address, `websocket` where we listen."""
         ...
 
-    def triggers(self) -> Sequence[Trigger]:
+    def listen(self, subscription: str, stopped: Callable[[], bool]) -> Iterator[bytes]:
+        """The notifications of a websocket subscription as they come, until the line breaks. Raises EhrUnavailable."""
+        ...
+
+    def triggers(self, remembered: Remembered) -> Sequence[Trigger]:
         """The ways in which this EHR is looked at for closed visits; those that ring by themselves are not among them."""
         ...
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import httpx2
 
+from fhir_billing.cycle.looking import Remembered, Subscribed
 from fhir_billing.cycle.ports import Sighting, Trigger, Vault
 from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, NotThere
-from fhir_billing.ehr import chart_write, quirks, subscriptions, triggers, visits, write
+from fhir_billing.ehr import chart_write, quirks, sockets, subscriptions, topics, triggers, visits, write
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.ehr.gather import gather
@@ -56,9 +57,16 @@ class Ehr:
         """All resources that the visit's bill needs, in plain R4."""
         return self.quirk.visit(gather(self.client, encounter), encounter)
 
-    def subscribe(self, endpoint: str, secret: str) -> None:
-        """Ask the EHR to ring at an address when a visit closes."""
-        subscriptions.subscribe(self.client, endpoint, secret)
+    def subscribe(self, endpoint: str, secret: str, *, way: str = "hook") -> Subscribed:
+        """Ask the EHR to ring when a visit closes: `hook` and `topic` at an address, `websocket` where we listen."""
+        if way == "hook":
+            held = subscriptions.subscribe(self.client, endpoint, secret)
+            return Subscribed(way=way, id=str(held["id"]), status=str(held.get("status", "")))
+        return topics.subscribe(self.client, endpoint if way == "topic" else "", secret)
+
+    def listen(self, subscription: str, stopped: Callable[[], bool]) -> Iterator[bytes]:
+        """The notifications of a websocket subscription, until the line breaks."""
+        return sockets.listen(self.client, subscription, stopped)
 
     def check(self) -> str:
         """What the EHR says it is, after a token was had."""
@@ -68,9 +76,9 @@ class Ehr:
         name = f"{said.get('name', 'an EHR without a name')} {said.get('version', '')}".strip()
         return f"{name}, FHIR {found.get('fhirVersion', '?')}, scopes: {' '.join(sorted(granted)) or 'not said'}"
 
-    def triggers(self) -> list[Trigger]:
+    def triggers(self, remembered: Remembered) -> list[Trigger]:
         """The ways in which this EHR is looked at."""
-        return triggers.made(self.looks, self.client)
+        return triggers.made(self.looks, self.client, remembered)
 
     def visits(self, since: date, until: date) -> Iterator[Sighting]:
         """Every visit of these days in any status, and what changed lately."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from fhir_billing.cycle.ports import Sighting
 from fhir_billing.domain.errors import Contended, EhrBrokeContract, NotAllowed
 from fhir_billing.ehr.client import FhirClient, Resource
 
@@ -57,32 +58,44 @@ def _awake(client: FhirClient, made: Resource) -> Resource:
         return held
 
 
-def poll(client: FhirClient, cursor: str, *, most: int = MOST_VISITS) -> tuple[list[tuple[str, str]], str]:
-    """Finished visits changed since the cursor (ISO time, empty for all), as (`Encounter/ID`, version), and the next cursor.
+def poll(client: FhirClient, cursor: str, *, most: int = MOST_VISITS) -> tuple[list[Sighting], str]:
+    """Visits changed since the cursor (ISO time), in any status; without one, all that are finished. And the next cursor.
 
     Read in the order of change, `most` at a time: the cursor stops where the reading stopped, and the next poll goes on there.
     An EHR that does not sort is read to its end.
     """
-    params = [("status", "finished"), ("_sort", "_lastUpdated"), ("_count", "100")]
+    params = [("_sort", "_lastUpdated"), ("_count", "100")]
     if cursor:
         since = datetime.fromisoformat(cursor) - OVERLAP
         params.append(("_lastUpdated", f"ge{since.astimezone(UTC).isoformat(timespec='seconds')}"))
-    found: list[tuple[str, str]] = []
+    else:
+        params.append(("status", "finished"))
+    found: list[Sighting] = []
     newest, before, sorted_so_far = cursor, "", True
     for resource in client.search("Encounter", params):
         if resource.get("resourceType") != "Encounter" or not resource.get("id"):
             continue
-        if resource.get("status") != "finished":
+        if not cursor and resource.get("status") != "finished":
             continue
-        meta = resource.get("meta") or {}
-        changed = str(meta.get("lastUpdated", ""))
-        sorted_so_far = sorted_so_far and bool(changed) and _later(before, changed) == changed
-        if len(found) >= most and sorted_so_far and _is_past_overlap(newest, cursor) and changed != before:
+        seen = _seen(resource)
+        sorted_so_far = sorted_so_far and bool(seen.at) and _later(before, seen.at) == seen.at
+        if len(found) >= most and sorted_so_far and _is_past_overlap(newest, cursor) and seen.at != before:
             break
-        before = changed
-        found.append((f"Encounter/{resource['id']}", str(meta.get("versionId", ""))))
-        newest = _later(newest, changed)
+        before = seen.at
+        found.append(seen)
+        newest = _later(newest, seen.at)
     return found, newest
+
+
+def _seen(resource: Resource) -> Sighting:
+    said = resource.get("meta")
+    meta = said if isinstance(said, dict) else {}
+    return Sighting(
+        encounter=f"Encounter/{resource['id']}",
+        version=str(meta.get("versionId", "")),
+        status=str(resource.get("status", "")),
+        at=str(meta.get("lastUpdated", "")),
+    )
 
 
 def _is_past_overlap(newest: str, cursor: str) -> bool:

@@ -18,7 +18,8 @@ from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
 from fhir_billing.worker.leaving import relay
 from fhir_billing.worker.notices import heartbeats
-from fhir_billing.worker.ringing import answer_doorbells, keep_visit, ring, subscribe
+from fhir_billing.worker.ringing import answer_doorbells, keep_visit, ring
+from fhir_billing.worker.subscribing import subscribe
 
 __all__ = [
     "answer_doorbells",

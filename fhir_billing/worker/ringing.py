@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 from fhir_billing.cycle.ports import Sighting, Trigger
 from fhir_billing.cycle.records import Kind, Message
-from fhir_billing.domain.errors import BillingError, NotAllowed, NotNow
+from fhir_billing.domain.errors import BillingError, NotAllowed, NotNow, TheirContract
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
-from fhir_billing.worker import heard, mllp
+from fhir_billing.worker import heard, mllp, subscribing, topics
 from fhir_billing.worker.waiting import wait_for
 
 _log = log("worker")
-CURSOR = "ehr"
-STRANGER = "stranger"
+CURSOR: Final = "ehr"
+STRANGER: Final = "stranger"
 """Who rings without the right secret."""
+UNREAD: Final = "unread"
+"""What a trigger was given and could not read."""
+CDS_HOOK: Final = "cds-hook"
+ASK_AGAIN: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
+"""When a visit is asked for again that a clinician was about to close."""
+FOREVER: Final = timedelta(days=400)
+
+
+class NotClosedYet(NotNow):
+    """The chart does not show yet that the visit has closed."""
+
+    code = "visit-not-closed-yet"
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__("the visit is not closed yet")
+        self.wait = wait
 
 
 def ring(wiring: Wiring) -> int:
@@ -29,7 +47,7 @@ def ring(wiring: Wiring) -> int:
     if wiring.ehr is None:
         return 0
     count, failed = 0, []
-    ways = wiring.ehr[0].triggers()
+    ways = wiring.ehr[0].triggers(topics.Memory(wiring))
     for trigger in ways:
         try:
             count += _look(wiring, trigger)
@@ -42,53 +60,149 @@ def ring(wiring: Wiring) -> int:
 
 
 def _look(wiring: Wiring, trigger: Trigger) -> int:
+    """The cursor moves only when everything that was seen rings: killed before, the same is seen again."""
     cursor = f"{CURSOR}:{trigger.name}"
-    looked = trigger.look(wiring.store.cursor(cursor), wiring.clock.now())
-    count = sum(rang(wiring, sighting, found_by=trigger.name) for sighting in looked.sightings)
+    now = wiring.clock.now()
+    looked = trigger.look(wiring.store.cursor(cursor), now)
+    count = sum(rang(wiring, sighting, found_by=trigger.name, at=now) for sighting in _worth(wiring, looked.sightings))
+    for finding in looked.findings:
+        _show(wiring, finding, trigger.name)
     wiring.store.set_cursor(cursor, looked.cursor)
+    if looked.renew:
+        subscribing.subscribe(wiring)
     return count
 
 
-def rang(wiring: Wiring, sighting: Sighting, *, found_by: str) -> bool:
+def _worth(wiring: Wiring, sightings: Iterable[Sighting]) -> list[Sighting]:
+    """What is worth reading: whatever is finished, and whatever became of a visit that the book knows."""
+    with wiring.store.looking() as book:
+        return [seen for seen in sightings if seen.status in {"", "finished"} or book.visit(seen.encounter) is not None]
+
+
+def _show(wiring: Wiring, finding: Mapping[str, str], found_by: str) -> None:
+    """What could not be read is kept as it came, and shown to a person, once."""
+    body = finding.get("body", "").encode()
+    key = f"{found_by}:unread:{hashlib.sha256(body + finding['say'].encode()).hexdigest()[:32]}"
+    kept, new = wiring.store.keep(
+        Kind.DOORBELL, key, body, at=wiring.clock.now(), channel=found_by, name="unread", who=UNREAD
+    )
+    if new:
+        row = {"key": finding["key"], "say": finding["say"], "fix": finding.get("fix", ""), "at": finding.get("at", "")}
+        wiring.store.failed(kept.id, finding["say"], [{**row, "severity": "blocking"}])
+
+
+def rang(wiring: Wiring, sighting: Sighting, *, found_by: str, at: datetime | None = None) -> bool:
     """Keep a doorbell for a sighting, once for each version of a visit; False when it is known."""
     said = {"encounter": sighting.encounter, "version": sighting.version, "found_by": found_by}
-    now = wiring.clock.now()
+    now = at or wiring.clock.now()
     key = f"{sighting.encounter}:{sighting.version or now.isoformat()}"
     _, new = wiring.store.keep(Kind.DOORBELL, key, json.dumps(said).encode(), at=now, channel=found_by, who=found_by)
     return new
 
 
 def answer_doorbells(wiring: Wiring) -> int:
-    """Read each visit that rang from the EHR again, and keep what was read."""
-    count = 0
-    for bell in wiring.store.doorbells(wiring.clock.now()):
-        try:
-            said = _answer(wiring, bell)
-        except NotNow as error:
-            wiring.store.doorbell_later(bell.id, error.say, wiring.clock.now() + wait_for(bell.attempts, error))
-        except BillingError as error:
-            wiring.store.failed(
-                bell.id, str(error), [{"key": error.code, "say": error.say, "fix": error.fix, "at": ""}]
-            )
-        except Exception as error:
-            say = f"a doorbell that cannot be understood ({type(error).__name__})"
-            wiring.store.failed(bell.id, say, [{"key": "our-contract", "say": say, "fix": "", "at": ""}])
-        else:
-            wiring.store.doorbell_done(bell.id, said)
-            count += 1
+    """Read each visit that rang from the EHR again, and keep what was read; a storm of bells for one visit is one reading."""
+    now = wiring.clock.now()
+    ripe = wiring.store.doorbells(now)
+    waiting = _by_visit(wiring.store.doorbells(now + FOREVER)) if ripe else {}
+    count, done = 0, set[int]()
+    for bell in ripe:
+        if bell.id not in done:
+            bells = waiting.get(_encounter(bell)) or [bell]
+            done.update(one.id for one in bells)
+            count += _answered(wiring, bells)
     return count
 
 
-def _answer(wiring: Wiring, bell: Message) -> str:
+def _by_visit(bells: Iterable[Message]) -> dict[str, list[Message]]:
+    """Bells that name a visit, by it, oldest first; the empty name has none, for each of those says something else."""
+    found: dict[str, list[Message]] = {}
+    for bell in bells:
+        if encounter := _encounter(bell):
+            found.setdefault(encounter, []).append(bell)
+    return found
+
+
+def _encounter(bell: Message) -> str:
+    """The visit that a bell of ours names; what came from outside as it is names none yet."""
+    if bell.who in {STRANGER, UNREAD} or bell.channel == mllp.CHANNEL or bell.name in topics.KEPT:
+        return ""
+    try:
+        said = json.loads(bell.body)
+    except ValueError:
+        return ""
+    return str(said.get("encounter", "")) if isinstance(said, dict) else ""
+
+
+def _answered(wiring: Wiring, bells: Sequence[Message]) -> int:
+    """Answer bells that ask for one thing; how many are done. The oldest has found it."""
+    first, *others = bells
+    store, now = wiring.store, wiring.clock.now()
+    try:
+        said = _answer(wiring, bells)
+    except NotNow as error:
+        for bell in bells:
+            store.doorbell_later(bell.id, error.say, now + _wait(bell, error))
+        return 0
+    except BillingError as error:
+        store.failed(first.id, str(error), [{"key": error.code, "say": error.say, "fix": error.fix, "at": ""}])
+        said = "it could not be read"
+    except Exception as error:
+        say = f"a doorbell that cannot be understood ({type(error).__name__})"
+        store.failed(first.id, say, [{"key": "our-contract", "say": say, "fix": "", "at": ""}])
+        said = "it could not be understood"
+    else:
+        store.doorbell_done(first.id, said)
+    for bell in others:
+        store.doorbell_done(bell.id, f"together with message {first.id}: {said}")
+    return len(others) + (said not in {"it could not be read", "it could not be understood"})
+
+
+def _wait(bell: Message, error: NotNow) -> timedelta:
+    return error.wait if isinstance(error, NotClosedYet) else wait_for(bell.attempts, error)
+
+
+def _answer(wiring: Wiring, bells: Sequence[Message]) -> str:
+    bell = bells[0]
     if bell.who == STRANGER:
         raise NotAllowed("a notification without the right secret is not followed")
+    if bell.who == UNREAD:
+        raise TheirContract("what could not be read is no visit", fix="look at what the EHR sent")
     if bell.channel == mllp.CHANNEL:
         return heard.answer(wiring, bell, lambda encounter: read_visit(wiring, encounter, found_by=mllp.FOUND_BY))
-    rang = json.loads(bell.body)
-    encounter = str(rang["encounter"])
+    if bell.channel in topics.CHANNELS and bell.name in topics.KEPT:
+        return topics.answer(wiring, bell, rang)
+    said = json.loads(bell.body)
+    encounter = str(said["encounter"])
     if not encounter:
         return f"somebody rang without saying for whom: {ring(wiring)} visits found"
-    return read_visit(wiring, encounter, found_by=str(rang.get("found_by", "")))
+    found_by = {one.channel for one in bells}
+    if found_by == {CDS_HOOK} and (left := _not_closed(wiring, encounter, bells)):
+        return left
+    if found_by <= set(topics.CHANNELS) and _is_read(wiring, encounter):
+        return f"{encounter} was read in this version"
+    return read_visit(wiring, encounter, found_by=str(said.get("found_by", "")))
+
+
+def _not_closed(wiring: Wiring, encounter: str, bells: Sequence[Message]) -> str:
+    """A clinician was about to close it: asked again a few times, then left to the others. Empty when it is closed."""
+    seen = wiring.ehr[0].sight(encounter) if wiring.ehr else None
+    if seen is not None and seen.status == "finished":
+        return ""
+    attempts = max(bell.attempts for bell in bells)
+    if attempts < len(ASK_AGAIN):
+        raise NotClosedYet(ASK_AGAIN[attempts])
+    return f"{encounter} is not closed; whoever sees it close rings"
+
+
+def _is_read(wiring: Wiring, encounter: str) -> bool:
+    """Whether the book has the visit in the version that the chart has now: a topic names a visit, not a version."""
+    with wiring.store.looking() as book:
+        known = book.visit(encounter)
+    if known is None or not known.version or wiring.ehr is None:
+        return False
+    seen = wiring.ehr[0].sight(encounter)
+    return seen is not None and seen.version == known.version
 
 
 def read_visit(wiring: Wiring, encounter: str, *, found_by: str) -> str:
@@ -107,16 +221,3 @@ def keep_visit(wiring: Wiring, encounter: str, body: bytes, *, found_by: str, at
         Kind.VISIT, f"{encounter}:{digest[:32]}", body, at=at, channel="ehr", name=encounter, who=found_by
     )
     return f"read {encounter}" if new else f"read {encounter}: unchanged"
-
-
-def subscribe(wiring: Wiring) -> int:
-    """Ask the EHR to ring here when a visit closes; asking again changes nothing, and an EHR that cannot is polled."""
-    settings = wiring.settings
-    if wiring.ehr is None or not settings.hook_secret:
-        return 0
-    try:
-        wiring.ehr[0].subscribe(f"{settings.public_url.rstrip('/')}/hooks/ehr", settings.hook_secret)
-    except BillingError as error:
-        _log.warning("the EHR takes no subscription; it is polled", code=error.code)
-        return 0
-    return 1

@@ -1,7 +1,7 @@
 """How closed visits are found: each way is one file here, any mix of them may run, and all ring the same doorbell.
 
 A trigger says which visit changed and in which version; the visit itself is always read from the EHR again. What two
-triggers find is one doorbell, for its key is (visit, version).
+triggers find is one doorbell, for its key is (visit, version). A name may carry a word for its trigger: `bulk=GROUP`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ import importlib
 import pkgutil
 from collections.abc import Sequence
 
+from fhir_billing.cycle.looking import Remembered
 from fhir_billing.cycle.ports import Trigger
 from fhir_billing.domain.errors import SiteConfig
 from fhir_billing.ehr.client import FhirClient
+
+RING_BY_THEMSELVES = frozenset({"hook", "hl7v2", "cds-hook"})
+"""Ways that a conformance run names too, and that nobody looks at: somebody rings."""
 
 
 class NoSuchTrigger(SiteConfig):
@@ -26,11 +30,16 @@ def known() -> list[str]:
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
 
 
-def made(names: Sequence[str], client: FhirClient) -> list[Trigger]:
-    """The triggers of these names, each made by `make(client)` of its file. Raises NoSuchTrigger."""
+def made(names: Sequence[str], client: FhirClient, remembered: Remembered) -> list[Trigger]:
+    """The triggers of these names, each made by `make(client, remembered, word)` of its file. Raises NoSuchTrigger."""
     found: list[Trigger] = []
-    for name in names:
+    for said in names:
+        name, _, word = said.partition("=")
+        if name in RING_BY_THEMSELVES:
+            continue
         if name not in known():
-            raise NoSuchTrigger(f"there is no trigger called {name!r}", fix=f"use some of {', '.join(known())}")
-        found.append(importlib.import_module(f"{__name__}.{name.replace('-', '_')}").make(client))
+            choice = ", ".join(sorted({*known(), *RING_BY_THEMSELVES}))
+            raise NoSuchTrigger(f"there is no trigger called {name!r}", fix=f"use some of {choice}")
+        file = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+        found.append(file.make(client, remembered, word))
     return found

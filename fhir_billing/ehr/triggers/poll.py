@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from fhir_billing.cycle.ports import Looked, Sighting
+from fhir_billing.cycle.looking import Remembered
+from fhir_billing.cycle.ports import Looked
 from fhir_billing.ehr import subscriptions
 from fhir_billing.ehr.client import FhirClient
 
@@ -21,11 +22,11 @@ class Poll:
     name: str = "poll"
 
     def look(self, cursor: str, now: datetime) -> Looked:
-        """Visits changed since the cursor (an ISO time, empty for all)."""
+        """Visits changed since the cursor (an ISO time, empty for all that are finished)."""
         found, following = subscriptions.poll(self.client, cursor)
-        return Looked(sightings=tuple(Sighting(encounter=e, version=v) for e, v in found), cursor=following)
+        return Looked(sightings=tuple(found), cursor=following)
 
 
-def make(client: FhirClient) -> Poll:
+def make(client: FhirClient, remembered: Remembered, word: str) -> Poll:
     """The poll of one EHR."""
     return Poll(client)

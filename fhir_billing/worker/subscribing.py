@@ -1,0 +1,58 @@
+"""An EHR is asked to ring in every way that is set and that works there; asking again changes nothing.
+
+The ways are those that the site's settings name; with `hook` unnamed, a plain hook is asked for all the same where no topic
+is, for it costs nothing and is the quickest. What cannot be had is said once in the log, and the others find the visit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from fhir_billing.cycle import conformance
+from fhir_billing.cycle.conformance import Found
+from fhir_billing.cycle.looking import Subscribed
+from fhir_billing.domain.errors import BillingError
+from fhir_billing.logs import log
+from fhir_billing.wiring import Wiring
+from fhir_billing.worker import topics
+
+_log = log("worker")
+CHECKED: Final = "conformance"
+"""The cursor that holds what `ehr check` found."""
+NEEDS: Final = {"hook": "subscription", "topic": "topic-subscription", "websocket": "websocket"}
+"""What must work for a way to be asked for, by the keys of a conformance run."""
+
+
+def subscribe(wiring: Wiring) -> int:
+    """Ask the EHR to ring here; how many ways it took. An EHR that takes none is looked at in other ways."""
+    settings = wiring.settings
+    if wiring.ehr is None or not settings.hook_secret:
+        return 0
+    endpoint = f"{settings.public_url.rstrip('/')}/hooks/ehr"
+    held: list[Subscribed] = []
+    for way in ways(wiring):
+        try:
+            held.append(wiring.ehr[0].subscribe(endpoint, settings.hook_secret, way=way))
+        except BillingError as error:
+            _log.warning("the EHR does not ring in this way; it is looked at in others", way=way, code=error.code)
+            held.extend(one for one in topics.held(wiring) if one.way == way)
+    if held != topics.held(wiring):
+        topics.hold(wiring, held)
+    return len(held)
+
+
+def ways(wiring: Wiring) -> Sequence[str]:
+    """How the EHR is asked to ring, quickest first: what is set, less what a conformance run has found not to work."""
+    named = [part.strip().partition("=")[0] for part in wiring.settings.ehr_triggers.split(",")]
+    run = conformance.load(wiring.store.cursor(CHECKED))
+    if run is not None:
+        named += run.triggers
+    asked = [way for way in NEEDS if way in named]
+    if "hook" not in asked and "topic" not in asked:
+        asked.insert(0, "hook")
+    if run is None:
+        return [way for way in asked if way != "websocket"]
+    failed = {one.key for one in run.interactions if one.found in {Found.MISSING, Found.FORBIDDEN, Found.IGNORED}}
+    works = {one.key for one in run.interactions if one.found is Found.WORKS}
+    return [way for way in asked if NEEDS[way] not in failed and (way != "websocket" or NEEDS[way] in works)]
