@@ -56,26 +56,36 @@ def key_of(message: V2Message | None, body: bytes) -> str:
     return "hl7:" + ":".join(part.replace("%", "%25").replace(":", "%3A") for part in parts)
 
 
+def title(message: V2Message | None) -> str:
+    """What a person reads of it: `ADT^A03 from ADTSYS`."""
+    if message is None:
+        return "HL7 v2 that cannot be read"
+    kind = "^".join(filter(None, (message.kind, message.event))) or "HL7 v2"
+    sender = message.msh.text(3) or message.msh.text(4)
+    return f"{kind} from {sender}"[:120] if sender else kind[:120]
+
+
 def take(wiring: Wiring, body: bytes) -> bytes | None:
     """Keep a message, and say what its sender is answered; None when it wants no answer."""
     now = wiring.clock.now()
     try:
         message, verdict = judged(body, test=wiring.site.test)
-        verdict = _kept(wiring, key_of(message, body), body, verdict)
+        verdict = _kept(wiring, message, body, verdict)
     except Exception as error:
         _log.error("a message could not be kept", error=type(error).__name__)
         verdict = Verdict(code=ERROR, say="the message could not be kept here; send it again", error=OURS)
     return answer(body, verdict, now)
 
 
-def _kept(wiring: Wiring, key: str, body: bytes, verdict: Verdict) -> Verdict:
+def _kept(wiring: Wiring, message: V2Message | None, body: bytes, verdict: Verdict) -> Verdict:
+    key, name = key_of(message, body), title(message)
     digest = hashlib.sha256(body).hexdigest()
     found, new = wiring.store.keep(
-        Kind.DOORBELL, key, body, at=wiring.clock.now(), channel=CHANNEL, name=key, who=FOUND_BY
+        Kind.DOORBELL, key, body, at=wiring.clock.now(), channel=CHANNEL, name=name, who=FOUND_BY
     )
     if found.sha256 != digest:
         found, new = wiring.store.keep(
-            Kind.DOORBELL, f"{key}:{digest[:32]}", body, at=wiring.clock.now(), channel=CHANNEL, name=key, who=FOUND_BY
+            Kind.DOORBELL, f"{key}:{digest[:32]}", body, at=wiring.clock.now(), channel=CHANNEL, name=name, who=FOUND_BY
         )
         if verdict.code == ACCEPTED:
             verdict = Verdict(code=ERROR, say=SAME_ID, place="MSH-10", error=DUPLICATE)
@@ -97,7 +107,7 @@ def _too_large(wiring: Wiring, body: bytes) -> bytes | None:
     verdict = Verdict(code=REJECTED, say="MSH is followed by more than is taken at once", place="MSH", error=UNREADABLE)
     with suppress(Exception):
         beginning = body[:KEPT_OF_TOO_LARGE]
-        _kept(wiring, key_of(None, beginning), beginning, verdict)
+        _kept(wiring, None, beginning, verdict)
     return answer(body, verdict, wiring.clock.now())
 
 

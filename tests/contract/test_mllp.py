@@ -87,6 +87,7 @@ def test_what_is_acknowledged_is_kept_as_it_came(book: Story, sender: Sender) ->
     assert sender.ask(body) == Answered(code="AA", control="C-17")
     [bell] = bells(book)
     assert (bell.key, bell.body, bell.who) == ("hl7:ADTSYS:EXAMPLEHOSP:C-17", body, "hl7v2")
+    assert bell.name == "ADT^A03 from ADTSYS"
 
 
 def test_the_same_message_again_is_acknowledged_and_does_nothing(book: Story, sender: Sender) -> None:
@@ -155,6 +156,20 @@ def test_a_stranger_is_not_listened_to(book: Story) -> None:
         with pytest.raises(OSError):
             Sender(listener.port).ask(adt())
     assert bells(book) == []
+
+
+def test_two_tenants_have_each_a_port_and_a_book(book: Story, sender: Sender, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = Story(
+        folder=tmp_path / "other", database=f"sqlite:///{tmp_path / 'other.db'}", scenario="pays", day="2026-03-02"
+    )
+    other.wiring.settings.mllp_listen = "127.0.0.1:0"
+    with mllp.listening(other.wiring) as listener:
+        assert listener is not None
+        assert Sender(listener.port).ask(adt(control="THEIRS")).code == "AA"
+        assert sender.ask(adt(control="OURS")).code == "AA"
+    assert [bell.key.rpartition(":")[2] for bell in bells(book)] == ["OURS"]
+    assert [bell.key.rpartition(":")[2] for bell in bells(other)] == ["THEIRS"]
 
 
 def test_a_locked_book_is_an_ae_and_the_sender_repeats(
