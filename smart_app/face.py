@@ -27,6 +27,7 @@ from smart_app import look, words
 
 if TYPE_CHECKING:
     from fhir_billing.mapping.site import Site
+    from smart_app.connection import Connection
     from smart_app.launch.sandbox_ehr import SandboxEhr
     from smart_app.launch.session import Launching
 
@@ -66,6 +67,8 @@ class FaceSettings:
     """The EHRs that open our pages, when there are any."""
     closing: threading.Event = field(default_factory=threading.Event)
     """Set when the server stops: streams end then, so that it need not wait for them."""
+    connection: Connection | None = None
+    """What is known of the EHR, and the check that may be run again."""
     site: Site | None = None
     """By which a visit that is still open is drafted for its clinician."""
 

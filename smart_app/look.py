@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from fhir_billing.cycle.conformance import Found
 from fhir_billing.cycle.views import MessageRow
 from fhir_billing.domain import ledger
 from fhir_billing.domain.lifecycle import CLINICIAN_WORDS, State
@@ -24,6 +25,16 @@ class Look:
     waits_for: str
     """What happens next, when nobody here has to do anything."""
 
+
+FOUND: Final[dict[Found, tuple[str, str, str]]] = {
+    Found.WORKS: ("circle-check", "green", "Works"),
+    Found.PARTLY: ("triangle-alert", "amber", "Partly"),
+    Found.FORBIDDEN: ("ban", "red", "Forbidden"),
+    Found.MISSING: ("circle-x", "orange", "Missing"),
+    Found.IGNORED: ("eye-off", "orange", "Ignored"),
+    Found.NOT_TRIED: ("circle-dashed", "neutral", "Not tried"),
+}
+"""What came of trying one thing at the EHR: icon, tone, word."""
 
 S = State
 STATES: Final[dict[State, Look]] = {
@@ -312,3 +323,20 @@ def message_name(message: MessageRow | None, number: int) -> str:
     return (
         message.name if message.kind == "file" and message.name else MESSAGES.get(message.kind, ("", message.kind))[1]
     )
+
+
+FINDERS: Final[dict[str, str]] = {
+    "hook": "The EHR rang",
+    "topic": "A topic rang",
+    "websocket": "A websocket told",
+    "poll": "A poll",
+    "sweep": "The day's appointments",
+    "bulk": "A bulk export",
+    "hl7v2": "HL7 v2",
+    "cds-hook": "A discharge card",
+    "reconcile": "The nightly net",
+    "launch": "An opened page",
+    "hand": "A person",
+    "unknown": "Not said",
+}
+"""What first told of a visit, in words."""

@@ -9,12 +9,13 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI
 
 from fhir_billing.cycle.act_message import keep_act
+from fhir_billing.cycle.conformance import Conformance
 from fhir_billing.cycle.records import Kind, Message, Outcome
 from fhir_billing.cycle.work import work_one
 from fhir_billing.domain.errors import MalformedResource, NotAMove
@@ -22,12 +23,15 @@ from fhir_billing.doors import UserChart
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.wiring import Wiring
 from smart_app.app import create_app
+from smart_app.connection import Checker, Way
 from smart_app.desk.acts import acts_for, unwritable
 from smart_app.face import FaceSettings
 from smart_app.launch import sandbox_ehr
 from smart_app.launch.session import Launching
 
 KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+RINGING = frozenset({"hook", "topic", "hl7v2", "cds-hook", "websocket"})
+"""Ways that ring by themselves, and keep no mark of how far they have looked."""
 BEFORE = 1000
 """How many older messages one act may wait for before it leaves them to the worker."""
 
@@ -52,6 +56,7 @@ def mount(app: FastAPI, wiring: Wiring, wake: Callable[[], None]) -> None:
         codes=wiring.codes,
         launching=_launching(wiring),
         site=wiring.site,
+        connection=Connected(wiring),
         sandbox=Sandbox(wiring) if chosen.demo and wiring.own_chart else None,
     )
     app.mount("/", create_app(wiring.views, Desk(wiring, wake), settings))
@@ -77,6 +82,43 @@ def _launching(wiring: Wiring) -> Launching | None:
         chart_as=chart_as,
         public_url=wiring.settings.public_url.rstrip("/"),
     )
+
+
+class Connected(Checker):
+    """Implements `connection.Connection`: the EHR of this installation, as the last check found it."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        super().__init__(lambda writes, step: wiring.check_ehr(writes=writes, step=step), wiring.keep_conformance)
+        self._wiring = wiring
+
+    @property
+    def url(self) -> str:
+        """The EHR's address; empty when none is set up."""
+        return self._wiring.settings.ehr_url
+
+    @property
+    def by_hand(self) -> str:
+        """The rung that a person chose."""
+        chosen = self._wiring.settings.ehr_rung
+        return "" if chosen == "auto" else chosen
+
+    def last(self) -> Conformance | None:
+        """What the last check found."""
+        return self._wiring.conformance
+
+    def ways(self) -> list[Way]:
+        """How far each way has looked, by its mark in the store."""
+        run = self.last()
+        chosen = [name.strip() for name in self._wiring.settings.ehr_triggers.split(",") if name.strip()]
+        return [self._way(name) for name in dict.fromkeys([*(run.triggers if run else ()), *chosen]) if self.url]
+
+    def _way(self, name: str) -> Way:
+        mark = self._wiring.store.cursor(f"ehr:{name}")
+        try:
+            at = datetime.fromisoformat(mark)
+        except ValueError:
+            return Way(name=name, say="keeps no time" if mark else "rings by itself" if name in RINGING else "")
+        return Way(name=name, at=at if at.tzinfo else at.replace(tzinfo=UTC))
 
 
 class Sandbox:

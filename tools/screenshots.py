@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from smart_app.app import create_app
 from smart_app.example import Example
+from smart_app.example_connection import ExampleConnection
 from smart_app.example_people import NOW
 from smart_app.face import FaceSettings
 
@@ -50,6 +51,7 @@ PAGES = {
     "patient": "/patients/zzte-jo",
     "month-end": "/books",
     "visits": "/visits",
+    "connection": "/desk/ehr",
     "clinician-needs-you": "/visit/c-ex0005",
     "clinician-paid": "/visit/c-ex0008",
     "find": "/find",
@@ -112,7 +114,7 @@ def contact_sheet(browser: Browser) -> int:
     shutil.rmtree(SHEET, ignore_errors=True)
     SHEET.mkdir(parents=True)
     example = Example()
-    settings = FaceSettings(organization="Example Clinic", demo=True, now=lambda: NOW)
+    settings = FaceSettings(organization="Example Clinic", demo=True, now=lambda: NOW, connection=ExampleConnection())
     names = []
     with served(create_app(example, example, settings)) as base:
         for theme in THEMES:

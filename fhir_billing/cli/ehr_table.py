@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 
 from fhir_billing.cycle.conformance import Conformance, Found, Interaction
-from fhir_billing.ehr.check.choosing import found_sentence, read_sentence, told_sentence
 
 MARKS = {
     Found.WORKS: "✓",
@@ -33,11 +32,7 @@ def table(run: Conformance) -> str:
 
 def sentences(run: Conformance) -> list[str]:
     """What follows from the table, one sentence a line."""
-    said = [
-        found_sentence(run.triggers),
-        read_sentence(run.gathering),
-        told_sentence(run.rung, by_word=run.facts.get("rung-by") == "declared"),
-    ]
+    said = run.facts.get("sentences", "").splitlines()
     if run.facts.get("left"):
         said.insert(0, f"Left behind: {run.facts['left']}.")
     if not run.is_usable():

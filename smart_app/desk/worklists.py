@@ -174,10 +174,11 @@ def sheet(rows: Iterable[ClaimRow]) -> str:
             OWNERS.get(row.owner, row.owner),
             row.icn,
         ]
-        writer.writerow([*map(_harmless, texts), show(row.charge), *map(_harmless, why)])
+        writer.writerow([*map(harmless, texts), show(row.charge), *map(harmless, why)])
     return out.getvalue()
 
 
-def _harmless(value: object) -> str:
+def harmless(value: object) -> str:
+    """A text that no spreadsheet runs."""
     text = str(value)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -37,7 +37,7 @@ tinykeys(window, {
   "Shift+?": key(() => $("#keys")?.showModal()),
   "?": key(() => $("#keys")?.showModal()),
   "g t": key(go("/")), "g w": key(go("/worklists")), "g c": key(go("/worklists/all")), "g r": key(go("/remittances")),
-  "g p": key(go("/patients")), "g b": key(go("/books")), "g d": key(go("/worklists/denied")), "g e": key(go("/visits")),
+  "g p": key(go("/patients")), "g b": key(go("/books")), "g d": key(go("/worklists/denied")), "g e": key(go("/visits")), "g k": key(go("/desk/ehr")),
   j: key(() => step(1)), k: key(() => step(-1)), ArrowDown: key(() => rows().includes(document.activeElement) && step(1)), ArrowUp: key(() => rows().includes(document.activeElement) && step(-1)),
   n: key(press("[data-next]")), e: key(fix), r: key(press("[data-news]")), p: key(() => window.print()),
   "]": key(press("[rel=next]")), "[": key(press("[rel=prev]")),

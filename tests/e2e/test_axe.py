@@ -8,6 +8,7 @@ import pytest
 
 from smart_app.app import create_app
 from smart_app.example import Example
+from smart_app.example_connection import ExampleConnection
 from smart_app.example_people import NOW
 from smart_app.face import FaceSettings
 from tests.e2e.axe import violations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
 def test_axe_finds_nothing_on_the_desk(chromium: Browser, theme: str) -> None:
     example = Example()
-    settings = FaceSettings(organization="Example Clinic", demo=True, now=lambda: NOW)
+    settings = FaceSettings(organization="Example Clinic", demo=True, now=lambda: NOW, connection=ExampleConnection())
     found = []
     with served(create_app(example, example, settings)) as base:
         page = signed_in(chromium, base, width=1440, theme=theme)

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 from smart_app.app import create_app
 from smart_app.example import Example
+from smart_app.example_connection import ExampleConnection
 from smart_app.example_people import NOW
 from smart_app.face import FaceSettings
 from tools.screenshots import PAGES, served, signed_in
@@ -28,7 +29,7 @@ def example() -> Example:
 
 @pytest.fixture(scope="module")
 def base(example: Example) -> Iterator[str]:
-    settings = FaceSettings(organization="Example Clinic", demo=True, now=lambda: NOW)
+    settings = FaceSettings(organization="Example Clinic", demo=True, now=lambda: NOW, connection=ExampleConnection())
     with served(create_app(example, example, settings)) as address:
         yield address
 

@@ -128,6 +128,15 @@ def _concluded(settings: EhrSettings, bench: Bench, rows: Sequence[Interaction],
         if key not in {"granted", "version", "subscription", "topic-subscription"}
     }
     facts["rung-by"] = "tried" if rung and all((n.kind, n.act) in bench.able for n in rung.needs) else "declared"
+    triggers, gathering = choosing.ways(rows, bench, wanted.also), choosing.gathering(rows)
+    name = rung.name if rung else ""
+    facts["sentences"] = "\n".join(
+        (
+            choosing.found_sentence(triggers),
+            choosing.read_sentence(gathering),
+            choosing.told_sentence(name, by_word=facts["rung-by"] == "declared"),
+        )
+    )
     if bench.left:
         facts["left"] = "; ".join(bench.left)
     return Conformance(
@@ -138,8 +147,8 @@ def _concluded(settings: EhrSettings, bench: Bench, rows: Sequence[Interaction],
         asked_scopes=tuple(sorted(settings.scopes.split())),
         granted_scopes=tuple(bench.facts.get("granted", "").split()),
         interactions=tuple(rows),
-        triggers=choosing.ways(rows, bench, wanted.also),
-        rung=rung.name if rung else "",
-        gathering=choosing.gathering(rows),
+        triggers=triggers,
+        rung=name,
+        gathering=gathering,
         facts=facts,
     )
