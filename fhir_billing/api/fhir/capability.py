@@ -82,7 +82,10 @@ def statement(base: str, token: str) -> dict[str, Any]:
                 "mode": "server",
                 "security": _security(token),
                 "resource": [_resource(kind) for kind in TYPES],
-                "operation": [{"name": "export", "definition": f"{BULK}/export"}],
+                "operation": [
+                    {"name": "export", "definition": f"{BULK}/export"},
+                    {"name": "patient-export", "definition": f"{BULK}/patient-export"},
+                ],
             }
         ],
     }

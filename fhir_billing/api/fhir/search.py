@@ -228,6 +228,11 @@ def _time_test(word: str) -> Callable[[datetime | None, datetime | None], bool]:
     return lambda low, high: low is not None and high is not None and tests[how](low, high)
 
 
+def first_moment(text: str) -> datetime | None:
+    """The moment that an instant or a date begins at; None when it is none."""
+    return _span(text)[0]
+
+
 def _span(text: str) -> tuple[datetime | None, datetime | None]:
     """The first and the last moment that a date means."""
     said = _TIME.fullmatch(text.replace(" ", "+"))
