@@ -480,9 +480,13 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-@pytest.mark.parametrize("command", [["worker"], ["serve", "--port", "PORT"]])
-def test_the_process_that_beats_listens_and_stops_cleanly(book: Story, command: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["worker", "serve", "worker on Redis"])
+def test_the_process_that_beats_listens_and_stops_cleanly(
+    book: Story, engine: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     port = free_port()
+    command = ["serve", "--port", "PORT"] if engine == "serve" else ["worker"]
+    redis_url = str(request.getfixturevalue("redis_url")) if "Redis" in engine else ""
     process = subprocess.Popen(
         [sys.executable, "-m", "fhir_billing", *(str(free_port()) if word == "PORT" else word for word in command)],
         env={
@@ -491,7 +495,7 @@ def test_the_process_that_beats_listens_and_stops_cleanly(book: Story, command: 
             "FHIR_BILLING_CHANNELS": str(tmp_path / "channels"),
             "FHIR_BILLING_MLLP_LISTEN": f"127.0.0.1:{port}",
             "FHIR_BILLING_DEMO": "1",
-            "REDIS_URL": "",
+            "REDIS_URL": redis_url,
         },
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
