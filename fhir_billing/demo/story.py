@@ -76,6 +76,7 @@ def play(*, serve: bool, port: str = "") -> int:
             ehr_client_id=ehr.client_id,
             ehr_key=ehr.key,
             ehr_scopes="system/*.cruds",
+            ehr_per_second=0,
             public_url=f"http://127.0.0.1:{chosen}",
             hook_secret=secrets.token_urlsafe(24),
             session_secret=secrets.token_urlsafe(24),

@@ -9,6 +9,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 
 import httpx2
 
@@ -86,6 +87,11 @@ def _unpacked(answer: httpx2.Response) -> Iterator[bytes]:
         raise EhrUnavailable("the EHR's packed answer ends too early")
 
 
+def pieces(answer: httpx2.Response) -> Iterator[bytes]:
+    """The body in pieces of a bounded size, however many there are: for whoever keeps only one at a time."""
+    yield from _unpacked(answer)
+
+
 def _too_large() -> EhrBrokeContract:
     return EhrBrokeContract(
         f"the EHR answered with more than {MOST_BYTES // 1_000_000} MB", fix="look at the chart, or ask for smaller pages"
@@ -116,8 +122,13 @@ def refusal(status: int, what: str, content: bytes = b"", retry_after: str = "")
 
 
 def seconds(text: str) -> int:
-    """A Retry-After in seconds; a minute when there is none to read, an hour at most."""
-    return min(int(text), 3600) if text.isascii() and text.isdigit() and len(text) < 10 else 60
+    """A Retry-After in seconds, given so or as a date; a minute when there is none to read, an hour at most."""
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return min(int(text), 3600)
+    try:
+        return min(max(round(parsedate_to_datetime(text).timestamp() - time.time()), 0), 3600)
+    except (ValueError, TypeError, OverflowError):
+        return 60
 
 
 def issues(content: bytes) -> str:

@@ -12,8 +12,9 @@ import httpx2
 
 from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, MalformedResource, NotThere, ScopeMissing
 from fhir_billing.ehr import addresses, scopes
-from fhir_billing.ehr.answers import ENCODINGS, MOST_BYTES, Unsupported, refusal, whole
+from fhir_billing.ehr.answers import ENCODINGS, MOST_BYTES, Unsupported, pieces, refusal, whole
 from fhir_billing.ehr.kept import Kept, opened
+from fhir_billing.ehr.pace import Pace, turn
 from fhir_billing.ehr.ways import Ways
 from fhir_billing.fhir.text import dumps, loads
 
@@ -22,6 +23,7 @@ __all__ = ["Bearer", "FhirClient", "Incomplete", "Resource", "Unsupported"]
 Resource = dict[str, Any]
 MOST_PAGES = 200
 JSON = "application/fhir+json"
+NDJSON = "application/fhir+ndjson"
 
 
 class Incomplete(EhrBrokeContract):
@@ -52,13 +54,20 @@ class Bearer(Protocol):
 class FhirClient:
     """One EHR's FHIR API. Threads may share it."""
 
-    def __init__(self, base: str, http: httpx2.Client, token: Bearer | None = None, ways: Ways | None = None) -> None:
+    def __init__(
+        self,
+        base: str,
+        http: httpx2.Client,
+        token: Bearer | None = None,
+        ways: Ways | None = None,
+        pace: Pace | None = None,
+    ) -> None:
         self.base = base.rstrip("/")
         self.ways = ways or Ways()
         """How this EHR is best asked, as far as it is known."""
         self.kept = Kept()
         """What many visits share, with its version; what this client may see and no other."""
-        self._http, self._token = http, token
+        self._http, self._token, self._pace = http, token, pace
 
     def sign_in(self) -> frozenset[str]:
         """Have a token now, and say which scopes it has; none for an EHR that is asked without one."""
@@ -196,6 +205,28 @@ class FhirClient:
             return self._send(method, path, headers or {}, params=params, body=body)
         return self._with_token(method, path, params, body, headers or {})
 
+    def pieces(self, url: str, *, bare: bool = False) -> Iterator[bytes]:
+        """A file of lines as it comes, however large; `bare`: from wherever it lies, and without a token. Raises EhrUnavailable."""
+        token = self._token.value() if self._token and not bare else ""
+        headers = {
+            "Accept": NDJSON,
+            "Accept-Encoding": ENCODINGS,
+            **({"Authorization": f"Bearer {token}"} if token else {}),
+        }
+        place = url if bare else self._ours(url)
+        with turn(self._pace) as heard:
+            try:
+                with self._http.stream("GET", place, headers=headers, follow_redirects=False) as answer:
+                    heard(answer.status_code, answer.headers.get("retry-after", ""))
+                    if answer.status_code == 401 and self._token and token:
+                        self._token.forget(token)
+                        raise EhrUnavailable("the EHR forgot our token while it gave a file")
+                    if answer.status_code != 200:
+                        self._check(whole(answer), "GET", url)
+                    yield from pieces(answer)
+            except httpx2.HTTPError as error:
+                raise EhrUnavailable(f"the EHR broke off a file ({type(error).__name__})") from None
+
     def _with_token(
         self, method: str, path: str, params: Any, body: Resource | None, headers: Mapping[str, str]
     ) -> httpx2.Response:
@@ -221,18 +252,20 @@ class FhirClient:
     ) -> httpx2.Response:
         url = self._ours(path) if path else self.base
         typed = {"Content-Type": JSON} if body is not None else {}
-        try:
-            with self._http.stream(
-                method,
-                url,
-                params=params,
-                content=dumps(body) if body is not None else None,
-                headers={"Accept": JSON, "Accept-Encoding": ENCODINGS, **typed, **headers},
-                follow_redirects=False,
-            ) as answer:
-                return whole(answer)
-        except httpx2.HTTPError as error:
-            raise EhrUnavailable(f"the EHR does not answer ({type(error).__name__})") from None
+        with turn(self._pace) as heard:
+            try:
+                with self._http.stream(
+                    method,
+                    url,
+                    params=params,
+                    content=dumps(body) if body is not None else None,
+                    headers={"Accept": JSON, "Accept-Encoding": ENCODINGS, **typed, **headers},
+                    follow_redirects=False,
+                ) as answer:
+                    heard(answer.status_code, answer.headers.get("retry-after", ""))
+                    return whole(answer)
+            except httpx2.HTTPError as error:
+                raise EhrUnavailable(f"the EHR does not answer ({type(error).__name__})") from None
 
     def _check(self, answer: httpx2.Response, method: str, path: str) -> None:
         what = f"{method} {addresses.kind_of(path)}"

@@ -20,6 +20,7 @@ from fhir_billing.ehr import chart_write, quirks, sockets, subscriptions, topics
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.ehr.gather import gather
+from fhir_billing.ehr.pace import Pace
 from fhir_billing.ehr.ways import Ways
 from fhir_billing.fhir.text import loads
 
@@ -134,7 +135,7 @@ def connect_as(url: str, token: str, quirk: str, http: httpx2.Client, ways: Ways
     return UserEhr(FhirClient(url, http, UserToken(token), ways), quirks.named(quirk))
 
 
-def connect(settings: EhrSettings, vault: Vault | None = None) -> tuple[UserEhr, UserEhr]:
+def connect(settings: EhrSettings, vault: Vault | None = None, pace: Pace | None = None) -> tuple[UserEhr, UserEhr]:
     """A reader and a writer of one EHR; nothing is asked before it is needed. Processes with one vault share one token."""
     http = httpx2.Client(timeout=TIMEOUT)
     token = None
