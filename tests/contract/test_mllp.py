@@ -172,6 +172,23 @@ def test_two_tenants_have_each_a_port_and_a_book(book: Story, sender: Sender, tm
     assert [bell.key.rpartition(":")[2] for bell in bells(other)] == ["THEIRS"]
 
 
+def test_either_database_keeps_whatever_a_hospital_sends(each_database: str, tmp_path: Path) -> None:
+    story = Story(folder=tmp_path, database=each_database, scenario="pays", day="2026-03-02")
+    sent = [
+        adt(), adt(visit="V-2"), b"\x00\xff", dft(ft1()), dft(ft1("T" * 227), visit="V" * 227, control="D" * 227),
+        adt(control="naïve").replace(b"|2.5.1", b"|2.5.1||||||UNICODE UTF-8"), adt(control="C" * 228),
+    ]  # fmt: skip
+    said = [mllp.take(story.wiring, body) for body in (*sent, *sent)]
+    codes = [read_answer(one).code for one in said if one]
+    assert codes == ["AA", "AE", "AR", "AA", "AA", "AA", "AR"] * 2
+    assert len(bells(story)) == 7
+    heard(story)
+    assert {bell.outcome for bell in bells(story)} == {Outcome.DONE, Outcome.QUARANTINED}
+    with story.wiring.store.looking() as kept:
+        assert [len(kept.heard(visit)) for visit in ("V-100", "V" * 227)] == [1, 1]
+    story.wiring.store.close()
+
+
 def test_a_locked_book_is_an_ae_and_the_sender_repeats(
     book: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
