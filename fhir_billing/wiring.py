@@ -21,6 +21,8 @@ from fhir_billing.domain.errors import SiteConfig, StoreMissing
 from fhir_billing.doors import Door, UserChart, entered, read_doors
 from fhir_billing.ehr.backend_auth import public_keys
 from fhir_billing.ehr.connect import TIMEOUT, EhrSettings, UserEhr, connect, connect_as
+from fhir_billing.ehr.pace import Limits, LocalPace, Pace
+from fhir_billing.ehr.pace_redis import RedisPace
 from fhir_billing.ehr.smart import SmartClient
 from fhir_billing.ehr.ways import Ways
 from fhir_billing.mapping.site import Site
@@ -88,7 +90,14 @@ class Wiring:
         with suppress(StoreMissing):
             run = self.conformance
         settings = replace(self.ehr_settings, gathering=run.gathering if run else "")
-        return connect(settings, self.vault if self.settings.session_secret else None)
+        return connect(settings, self.vault if self.settings.session_secret else None, self.pace)
+
+    @cached_property
+    def pace(self) -> Pace:
+        """How fast the EHR may be asked: by all processes together where there is Redis."""
+        s = self.settings
+        limits = Limits(at_once=s.ehr_at_once, per_second=s.ehr_per_second)
+        return RedisPace(s.redis_url, s.tenant, s.ehr_url, limits) if s.redis_url else LocalPace(limits)
 
     @cached_property
     def doors(self) -> dict[str, Door]:

@@ -141,7 +141,7 @@ def connect(settings: EhrSettings, vault: Vault | None = None, pace: Pace | None
     token = None
     if settings.key or settings.secret_env or settings.secret_file:
         token = BackendToken(_credentials(settings), TokenPlace(settings, http), http, vault)
-    client = FhirClient(settings.url, http, token, Ways.named(settings.gathering))
+    client = FhirClient(settings.url, http, token, Ways.named(settings.gathering), pace)
     ehr = UserEhr(client, quirks.named(settings.quirks), settings.triggers)
     return ehr, ehr
 
