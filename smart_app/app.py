@@ -33,12 +33,26 @@ from fhir_billing.doors import ancestors
 from smart_app import gallery, sign_in
 from smart_app.clinician import answering, asked_of_me, bills, finder, level, this_visit, visit
 from smart_app.clinician import live as clinician_live
-from smart_app.desk import books, claim, ehr, find, live, patients, quarantine, remittances, sent, today, visits, worklists
+from smart_app.desk import (
+    books,
+    chart_differences,
+    claim,
+    ehr,
+    find,
+    live,
+    patients,
+    quarantine,
+    remittances,
+    sent,
+    today,
+    visits,
+    worklists,
+)
 from smart_app.face import HERE, Face, FaceSettings
 from smart_app.launch import frames, pages, sandbox_ehr
 from smart_app.launch.session import SessionOver
 
-PAGES: Final = (today, worklists, claim, remittances, quarantine, sent, patients, books, visits, ehr, find, live, visit)
+PAGES: Final = (today, worklists, claim, remittances, quarantine, sent, patients, books, visits, ehr, chart_differences, find, live, visit)
 LAUNCHED: Final = (this_visit, answering, asked_of_me, bills, clinician_live, finder, level)
 _STATUS: Final = ((NotAllowed, 403), (NotThere, 404), (NotAMove, 409), (TheirContract, 422), (NotNow, 503))
 _TITLES: Final = {

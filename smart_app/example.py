@@ -67,9 +67,10 @@ from smart_app.example_people import (
     digest_of,
     moment,
 )
+from smart_app.example_sides import ExampleSides
 
 
-class Example:
+class Example(ExampleSides):
     """Views and acts over the invented desk; acts are only written down."""
 
     def __init__(self) -> None:
@@ -495,6 +496,7 @@ class Example:
             silent=tally(self._silent(today)),
             quarantined=len(self.quarantined()),
             patients=Tally(count=len(owing), amount=sum(r.patient_owes for r in owing)),
+            chart=len(self.sides()),
         )
 
     def _silent(self, today: date) -> list[ClaimRow]:

@@ -128,6 +128,8 @@ class Counts:
     waiting_out: int = 0
     """Bytes that should have left and have not."""
     out_since: datetime | None = None
+    chart: int = 0
+    """Differences between the chart and the book, and proposals, that wait for somebody."""
 
     def of(self, states: Iterable[State]) -> Tally:
         """Several states together."""

@@ -12,6 +12,7 @@ from fhir_billing.cycle.records import Kind, Outcome
 from fhir_billing.cycle.views import WITH_PAYER, AccountSum, Books, Counts, PayerSum, Tally, TraceSum
 from fhir_billing.domain import ledger
 from fhir_billing.domain.lifecycle import State
+from fhir_billing.store import two_sides
 from fhir_billing.store import view_rows as rows
 from fhir_billing.store.tables import biography, claim, inbox, journal, outbox, payment, posting, remittance, visit
 
@@ -33,6 +34,7 @@ def counts(connection: Connection, today: date) -> Counts:
         waiting_in=connection.execute(waits).scalar_one(),
         waiting_out=parcels,
         out_since=since,
+        chart=two_sides.standing(connection),
     )
 
 

@@ -69,6 +69,7 @@ from fhir_billing.store.tables import (
     remittance,
     visit,
 )
+from fhir_billing.store.two_sides import SidesRead
 
 FOUND = 20
 MOST_ID = 2**63
@@ -76,8 +77,8 @@ MOST_ID = 2**63
 NEWEST = 500
 
 
-class SqlViews(ClinicianReads):
-    """Implements `cycle.views.Views` and `cycle.clinician.ClinicianViews` over the store's tables."""
+class SqlViews(ClinicianReads, SidesRead):
+    """Implements `cycle.views.Views`, `cycle.two_sides.TwoSides` and `cycle.clinician.ClinicianViews` over the store's tables."""
 
     def __init__(self, store: SqlStore, site: Site) -> None:
         self._store, self._site = store, site

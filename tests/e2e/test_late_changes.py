@@ -83,6 +83,23 @@ def test_a_corrected_chart_makes_a_proposal_with_exact_rows_and_the_claim_stays(
     assert story.replay_is_equal(tmp_path)
 
 
+def test_the_desk_lists_what_waits_with_its_money_and_what_is_decided(story: Story) -> None:
+    number = sent(story)
+    story.visit(VISIT, chart(2, price="131.00"))
+    views = story.wiring.views
+    (row,) = views.sides()
+    assert (row.number, row.kind, row.money, row.status) == (number, "replace", 600, "open")
+    assert row.say == "Line 1: charge: $125.00 is $131.00 now; Charge of the claim: $155.00 is $161.00 now"
+    page = views.proposal(row.key)
+    assert page is not None
+    assert (page.charge, page.charge_now, page.money) == (15500, 16100, 600)
+    assert views.counts(story.wiring.site.local(story.clock.now())).chart == 1
+    assert views.caught(story.clock.now()).found_by == {"hand": 1}
+    story.act("proposal-dismiss", proposal=row.key, reason="No")
+    assert views.sides() == []
+    assert [(done.status, done.closed_by) for done in views.sides(closed=True)] == [("dismissed", "Bea Biller")]
+
+
 def test_newer_news_overtakes_and_a_chart_that_goes_back_takes_its_proposal_back(story: Story, tmp_path: Path) -> None:
     number = sent(story)
     story.visit(VISIT, chart(2, price="131.00"))
