@@ -162,7 +162,7 @@ class Published:
         )
 
     def _as_written(self, kind: str, claim: ClaimRecord) -> Resource:
-        at = claim.entered_at or datetime.fromtimestamp(0, UTC)
+        at = claim.entered_at or datetime(1970, 1, 1, tzinfo=UTC)
         nobody = Message(id=0, kind=Kind.TIMER, key="", at=at, body=b"", sha256="")
         found = write_back.resources(Turn(book=self.book, message=nobody, site=self.site), claim)
         return next(resource for resource in found if resource["resourceType"] == kind)

@@ -21,6 +21,7 @@ FLOWS = (
     "Live events",
     "Payer files",
     "HL7 v2 messages",
+    "Our FHIR API",
 )
 
 
