@@ -44,17 +44,15 @@ class SidesRead:
 
     def proposal(self, key: str) -> ProposalPage | None:
         """One proposal with the claim that it is about."""
-        which = (
-            select(*columns(proposal, ProposalRecord), *(claim.c[name].label(f"claim_{name}") for name in ABOUT))
-            .join(claim, claim.c.number == proposal.c.claim)
-            .where(proposal.c.key == key)
-        )
+        one = select(*columns(proposal, ProposalRecord)).where(proposal.c.key == key)
         with self._store.reading() as connection:
-            row = connection.execute(which).first()
-        if row is None:
+            row = connection.execute(one).first()
+            record = as_record(ProposalRecord, row) if row is not None else None
+            which = select(*(claim.c[name] for name in ABOUT)).where(claim.c.number == (record.claim if record else ""))
+            found = connection.execute(which).first()
+        if record is None or found is None:
             return None
-        record = as_record(ProposalRecord, row)
-        about = {name: getattr(row, f"claim_{name}") for name in ABOUT}
+        about = {name: getattr(found, name) for name in ABOUT}
         return ProposalPage(
             proposal=record,
             claim=record.claim,
