@@ -97,7 +97,7 @@ def _checked(wiring: Wiring) -> str:
     if not run.is_usable():
         return f"NOT OK: checked {age}, and not usable; see `fhir-billing ehr show`"
     late = "" if days < CHECK_AGAIN else ": check it again"
-    return f"checked {age}{late}, the chart is told by {run.rung or 'nothing'}"
+    return f"checked {age}{late}, the chart is told by {run.rung or 'what it takes (not tried: run with --write)'}"
 
 
 def _sign_in(wiring: Wiring) -> str:

@@ -186,7 +186,7 @@ def _ehr_part(args: argparse.Namespace, found: Conformance) -> dict[str, object]
     """The EHR as the tenant file names it: the key by its path, the secret by its variable."""
     from fhir_billing.ehr import triggers
 
-    looked = [name for name in found.triggers if name in triggers.known()]
+    looked = [name for name in found.triggers if name in {*triggers.known(), *triggers.RING_BY_THEMSELVES}]
     return {
         "url": found.url,
         "client_id": args.client_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,7 +44,7 @@ def everything() -> dict[str, Any]:
         "software": {"name": "Promise", "version": "9"},
         "rest": [{
             "mode": "server",
-            "extension": [{"url": "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/capability-subscriptiontopic-canonical",
+            "extension": [{"url": "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/capabilitystatement-subscriptiontopic-canonical",
                            "valueCanonical": "http://promise.example/encounter-complete"}],
             "resource": resources,
             "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "search-system"}],
@@ -119,11 +120,12 @@ class OddEhr:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 ehr.asked.append((self.command, self.path))
                 status, headers, body = ehr.answer(self.command, self.path)
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # whoever asked has gone
+                    self.send_response(status)
+                    for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                        self.send_header(name, value)
+                    self.end_headers()
+                    self.wfile.write(body)
 
             def do_GET(self) -> None:
                 self._serve()

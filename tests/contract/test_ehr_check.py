@@ -92,6 +92,7 @@ def test_a_visit_can_be_found_read_and_written_about_on_each(tried: tuple[str, E
     assert {key: rows[key] for key in WRITTEN} == dict.fromkeys(WRITTEN, Found.WORKS)
     assert run.works("if-match")
     assert run.works("if-none-exist")
+    assert (run.rung, run.facts["rung-by"]) == ("claim-and-response", "tried")
     assert load(dump(run)) == run, "what was found is kept as text and read again"
 
 
@@ -135,6 +136,15 @@ def test_without_permission_nothing_is_written_and_each_row_says_so(open_ehr: st
     for key in (*WRITTEN, "subscription", "if-match", "if-none-exist", "transaction"):
         assert (rows[key], said(run, key)) == (Found.NOT_TRIED, "run with --write")
     assert run.is_usable()
+    assert run.facts["rung-by"] == "declared", "what was not tried is only its word"
+    assert "not tried" in run.facts["sentences"].splitlines()[-1]
+
+
+def test_an_ehr_that_declares_nothing_and_may_not_be_tried_leaves_it_open_how_the_chart_is_told(
+    ci_ehr: dict[str, str],
+) -> None:
+    run = check(ci_settings(ci_ehr), Wanted(), datetime.now(UTC))
+    assert run.rung == ""
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +173,7 @@ def test_scopes_that_were_not_granted_show_as_forbidden_and_the_rest_works(narro
     assert rows["read-location"] is Found.FORBIDDEN
     assert rows["write-communication"] is Found.FORBIDDEN
     assert rows["write-document"] is Found.FORBIDDEN
+    assert run.rung == "task", "the best rung that these scopes allow"
     assert rows["if-match"] is Found.WORKS, "the manners of writing are tried on what is allowed"
 
 
@@ -249,6 +260,7 @@ def test_adding_an_ehr_writes_its_file_once_and_names_no_secret(
     written = yaml.safe_load(text)
     assert written["tenant"] == "clinic-a"
     assert written["ehr"]["url"] == ci_ehr["CI_EHR_FHIR"]
+    assert written["ehr"]["triggers"] == ["poll"], "to ring was not tried"
     assert written["ehr"]["key"] == ci_ehr["CI_EHR_KEY"], "by its path"
     assert "PRIVATE" not in text
     assert main(words) == 1, "what is there is left as it is"

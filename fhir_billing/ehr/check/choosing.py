@@ -74,7 +74,9 @@ def _in_scope(need: Need, granted: str) -> bool:
 
 
 def rung(bench: Bench) -> Rung | None:
-    """The best rung whose needs are met; None where there is no ladder."""
+    """The best rung whose needs are met; None where nothing was tried and the EHR declares nothing."""
+    if not bench.tried and bench.statement.declares("Task", "create") is None:
+        return None
     try:
         return rungs.best(lambda need: able(need, bench))
     except StopIteration:
@@ -98,6 +100,6 @@ def told_sentence(name: str, *, by_word: bool = False) -> str:
     """How the chart is told, as a sentence; `by_word`: what the EHR declares was not tried."""
     chosen = next((one for one in rungs.ladder() if one.name == name), None)
     if chosen is None:
-        return "The chart is told by nothing yet."
+        return "The chart is told by what it takes at the first claim: nothing was tried, and it declares nothing."
     doubt = " (it says so; not tried)" if by_word else ""
     return f"The chart is told by {name}{doubt}: {chosen.say}"

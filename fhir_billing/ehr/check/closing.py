@@ -144,7 +144,7 @@ def _subscription(bench: Bench) -> Verdict:
 
 
 def _topics(bench: Bench) -> Verdict:
-    offered = [bench.statement.extension(TOPICS)]
+    offered = bench.statement.extensions(TOPICS)
     for where, query in (
         ("SubscriptionTopic", {"_count": "50"}),
         ("Basic", {"code": "SubscriptionTopic", "_count": "50"}),

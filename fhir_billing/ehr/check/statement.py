@@ -11,7 +11,9 @@ from typing import Any
 
 Resource = dict[str, Any]
 WEBSOCKET = "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket"
-TOPICS = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/capability-subscriptiontopic-canonical"
+TOPICS = (
+    "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/capabilitystatement-subscriptiontopic-canonical"
+)
 _ACTS = {
     "search": "search-type",
 }
@@ -82,8 +84,12 @@ class Statement:
         return name in {str(row.get("name", "")).lstrip("$") for row in rows}
 
     def extension(self, url: str) -> str:
-        """The value of an extension anywhere in the statement's rest part."""
-        return next(_extensions(self.body.get("rest"), url), "")
+        """The first value of an extension anywhere in the statement's rest part."""
+        return next(iter(self.extensions(url)), "")
+
+    def extensions(self, url: str) -> list[str]:
+        """All values of an extension in the statement's rest part."""
+        return [value for value in _extensions(self.body.get("rest"), url) if value]
 
     def _every(self, name: str) -> list[Resource]:
         return [row for rest in _rows(self.body.get("rest")) for row in _rows(rest.get(name))]
