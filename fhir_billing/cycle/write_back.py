@@ -5,7 +5,7 @@ What a message touched is built at the end of its turn and stored in the outbox;
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from fhir_billing.cycle.records import ClaimRecord
 from fhir_billing.cycle.remittance_text import load_remittance
@@ -13,7 +13,8 @@ from fhir_billing.cycle.sums import patient_share
 from fhir_billing.cycle.turn import Turn
 from fhir_billing.domain.claim import Adjustment
 from fhir_billing.domain.codes import Group
-from fhir_billing.domain.lifecycle import State
+from fhir_billing.domain.lifecycle import OWNERS, State, WhoActs
+from fhir_billing.domain.money import show
 from fhir_billing.fhir.adjudication import DecidedLine, Decision
 from fhir_billing.fhir.claim_response import OUTCOME, claim_response
 from fhir_billing.fhir.explanation_of_benefit import explanation_of_benefit
@@ -30,7 +31,7 @@ def queue_touched(turn: Turn) -> None:
         claim = turn.book.claim(number)
         if claim is None:
             continue
-        body = dumps({"claim": number, "resources": resources(turn, claim)})
+        body = dumps({"claim": number, "resources": resources(turn, claim), "visit": visit_told(turn, claim.encounter)})
         turn.book.queue(
             kind="write-back",
             key=f"write-back:{number}:{turn.message.kind}:{turn.message.key}",
@@ -39,6 +40,47 @@ def queue_touched(turn: Turn) -> None:
             at=turn.at,
             claim=number,
         )
+
+
+OVER = frozenset({State.CLOSED, State.VOIDED})
+NEXT: Final[dict[WhoActs, str]] = {
+    WhoActs.SYSTEM: "it goes on by itself",
+    WhoActs.BILLER: "a biller acts",
+    WhoActs.PAYER: "the payer answers",
+    WhoActs.NOBODY: "nothing",
+}
+
+
+def visit_told(turn: Turn, encounter: str) -> dict[str, Any]:
+    """The whole visit in words, for what a person reads in the chart: one row for each claim, sums as written."""
+    visit = turn.book.visit(encounter)
+    claims = turn.book.claims(encounter=encounter)
+    rows = [_row(turn, claim) for claim in claims]
+    changed = max((c.entered_at for c in claims if c.entered_at), default=turn.at)
+    return {
+        "encounter": encounter,
+        "number": visit.number if visit else (claims[0].number if claims else ""),
+        "patient": visit.patient if visit else (claims[0].patient if claims else ""),
+        "served_on": visit.served_on.isoformat() if visit and visit.served_on else "",
+        "what": visit.what if visit else "",
+        "changed": changed.isoformat(timespec="seconds"),
+        "over": bool(claims) and all(claim.state in OVER for claim in claims),
+        "rows": rows,
+    }
+
+
+def _row(turn: Turn, claim: ClaimRecord) -> dict[str, str]:
+    payments = turn.book.payments(claim.number)
+    due = f" by {claim.due.isoformat()}" if claim.due else ""
+    return {
+        "number": claim.number,
+        "payer": claim.payer_name,
+        "status": STATUS[claim.state][2],
+        "charge": show(claim.charge),
+        "paid": show(sum(payment.paid for payment in payments)),
+        "patient": show(patient_share(payments)),
+        "next": f"{NEXT[OWNERS[claim.state]]}{due}",
+    }
 
 
 def resources(turn: Turn, claim: ClaimRecord) -> list[dict[str, Any]]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fhir_billing.domain.errors import BillingError, Contended, NotThere, ScopeMissing
+from fhir_billing.domain.errors import BillingError, NotThere, ScopeMissing
 from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
-from fhir_billing.fhir.answered import in_chart
+from fhir_billing.ehr.putting import NOT_TAKEN, by_number, number_of, receipt, resolved, same, settle
+from fhir_billing.ehr.rungs import Put
 from fhir_billing.fhir.ours import CLAIM_NUMBER, where
 
-NOT_TAKEN = (ScopeMissing, NotThere, Unsupported)
-"""How an EHR says that it does not take a kind of resource, or not from us."""
+__all__ = ["NOT_TAKEN", "find", "number_of", "proof", "same", "write"]
+
+_REFUSED: dict[str, type[BillingError]] = {one.code: one for one in (ScopeMissing, NotThere, Unsupported)}
 
 
 def write(client: FhirClient, resources: Sequence[Mapping[str, Any]]) -> str:
@@ -25,21 +27,23 @@ def write(client: FhirClient, resources: Sequence[Mapping[str, Any]]) -> str:
     When it takes none at all, that is raised.
     """
     placed: dict[str, str] = {}
-    said = []
-    refused: BillingError | None = None
+    puts: list[Put] = []
     for resource in resources:
         kind, number = str(resource["resourceType"]), number_of(resource)
-        try:
-            held, verb = _put(client, _resolved(dict(resource), placed), number)
-        except NOT_TAKEN as error:
-            refused = error
-            said.append(f"{kind} not taken ({error.code})")
-            continue
-        placed[where(kind, number)] = f"{kind}/{held['id']}"
-        said.append(f"{kind} {verb}")
-    if refused is not None and not placed:
-        raise refused
-    return ", ".join(said)
+        put = settle(client, by_number(resolved(dict(resource), placed), number))
+        puts.append(put)
+        if put.reference:
+            placed[where(kind, number)] = put.reference
+    refuse_nothing(puts)
+    return receipt(puts)
+
+
+def refuse_nothing(puts: Sequence[Put]) -> None:
+    """Raise when an EHR takes nothing at all of what it should hold."""
+    if puts and all(put.verb == "not taken" for put in puts):
+        kinds = ", ".join(dict.fromkeys(put.kind for put in puts))
+        error = _REFUSED.get(puts[-1].why, ScopeMissing)
+        raise error(f"the EHR takes none of {kinds} from us", fix="check its scopes, or choose another rung")
 
 
 def proof(client: FhirClient, number: str) -> dict[str, Resource]:
@@ -55,61 +59,9 @@ def proof(client: FhirClient, number: str) -> dict[str, Resource]:
     return found
 
 
-def _put(client: FhirClient, wanted: Resource, number: str, *, last: bool = False) -> tuple[Resource, str]:
-    """Create or update; when somebody was quicker the chart is read once more, and then this gives way."""
-    held = find(client, wanted["resourceType"], number)
-    if held is not None and same(wanted, held):
-        return held, "unchanged"
-    try:
-        if held is None:
-            made = client.create(wanted, unless=f"identifier={CLAIM_NUMBER}|{number}")
-            if last or same(wanted, made):
-                return made, "created"
-        else:
-            version = str((held.get("meta") or {}).get("versionId", ""))
-            return client.update({**wanted, "id": held["id"]}, version=version), "updated"
-    except Contended:
-        if last:
-            raise
-    return _put(client, wanted, number, last=True)
-
-
 def find(client: FhirClient, resource_type: str, number: str) -> Resource | None:
     """What we wrote of this type for a claim number."""
     for resource in client.search(resource_type, {"identifier": f"{CLAIM_NUMBER}|{number}"}):
         if resource.get("resourceType") == resource_type and number_of(resource) == number:
             return resource
     return None
-
-
-def number_of(resource: Mapping[str, Any]) -> str:
-    """Our number on a resource."""
-    found = (i.get("value") for i in resource.get("identifier") or [] if i.get("system") == CLAIM_NUMBER)
-    return str(next(found, ""))
-
-
-def same(wanted: Resource, held: Resource) -> bool:
-    """Whether the chart holds it already; what the EHR itself adds (id, meta, text) does not count."""
-    own = {"id", "meta", "text", "implicitRules"}
-    return _bare(wanted, own) == _bare(held, own)
-
-
-def _bare(resource: Resource, without: set[str]) -> Resource:
-    return {key: value for key, value in resource.items() if key not in without}
-
-
-def _resolved(value: Any, placed: Mapping[str, str]) -> Any:
-    """Our conditional references become the chart's own; one to what this EHR did not take names it by identifier."""
-    if isinstance(value, list):
-        return [_resolved(child, placed) for child in value]
-    if not isinstance(value, dict):
-        return value
-    literal = str(value.get("reference", ""))
-    if literal in placed:
-        return {**value, "reference": placed[literal]}
-    kind, ours, number = literal.partition(f"?identifier={CLAIM_NUMBER}|")
-    elsewhere = (kind, {"system": CLAIM_NUMBER, "value": number}) if ours else in_chart(literal)
-    if elsewhere is not None:
-        others = {key: child for key, child in value.items() if key != "reference"}
-        return {**others, "type": elsewhere[0], "identifier": elsewhere[1]}
-    return {key: _resolved(child, placed) for key, child in value.items()}

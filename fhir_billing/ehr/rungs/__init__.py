@@ -36,11 +36,15 @@ class Told:
     """Claim, ClaimResponse, ExplanationOfBenefit (when there are any) and Task, in the order in which they must be written."""
     visit: Mapping[str, Any] = field(default_factory=dict)
     """The whole visit in words, for what is readable: see `cycle.write_back.visit_told`."""
+    atomic: bool = False
+    """Whether this EHR's transaction was found to be all or nothing."""
+    is_latest: Callable[[], bool] = lambda: True
+    """Asked before each write: False once a later state of this claim waits, or somebody else has told this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Put:
-    """One resource as the chart holds it now. `verb`: created, updated, unchanged, or not taken (then `why`)."""
+    """One resource as the chart holds it now. `verb`: created, updated, unchanged, cancelled, or not taken (then `why`)."""
 
     kind: str
     verb: str
