@@ -377,6 +377,35 @@ def test_charges_on_a_chart_without_charge_items_make_the_claim(hospital: Story,
     assert hospital.replay_is_equal(hospital.folder)
 
 
+def test_a_discharge_waits_for_the_chart_to_close_the_visit(hospital: Story, ehr: Ehr, sender: Sender) -> None:
+    change(ehr, "Encounter/dee-visit", status="in-progress")
+    sender.ask(adt("A03", "V-DEE"))
+    heard(hospital)
+    [bell] = bells(hospital)
+    assert (bell.outcome, bell.say) == (
+        Outcome.WAITING,
+        "the hospital has closed this visit and the chart has not yet",
+    )
+    change(ehr, "Encounter/dee-visit", status="finished")
+    hospital.clock.to("2026-03-02", hour=13)
+    heard(hospital)
+    assert hospital.only_claim().state is State.READY
+
+
+def test_charges_of_an_open_visit_are_kept_until_whoever_finds_it_closed(
+    hospital: Story, ehr: Ehr, sender: Sender
+) -> None:
+    change(ehr, "ChargeItem/dee-charge1", status="entered-in-error", context={"reference": "Encounter/elsewhere"})
+    change(ehr, "Encounter/dee-visit", status="in-progress")
+    sender.ask(dft(ft1(amount="160.00"), visit="V-DEE"))
+    heard(hospital)
+    assert hospital.claims() == {}
+    change(ehr, "Encounter/dee-visit", status="finished")
+    hospital.rang("Encounter/dee-visit")
+    assert hospital.only_claim().charge == 16000
+    assert hospital.replay_is_equal(hospital.folder)
+
+
 def test_charges_are_not_added_where_the_chart_has_its_own(hospital: Story, sender: Sender) -> None:
     sender.ask(dft(ft1(amount="999.00"), visit="V-DEE"))
     heard(hospital)

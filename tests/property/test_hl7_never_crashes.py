@@ -6,7 +6,9 @@ import hl7
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_billing.domain.money import cents, show
 from fhir_billing.hl7.acknowledge import answer, judged, read_answer
+from fhir_billing.hl7.charges import Resource, charges, replaced, standing
 from fhir_billing.hl7.frames import Frames, framed
 from fhir_billing.hl7.message import read
 from fhir_billing.hl7.write import header, message, segment
@@ -50,6 +52,27 @@ def test_what_is_written_is_read_again_by_us_and_by_the_hl7_library(rows: list[l
             assert found == ("" if text == '""' else text)
             if row == [text] and text:
                 assert theirs.unescape(str(theirs[position][1])) == text
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(1, 999), st.booleans())
+def test_an_amount_is_charged_to_the_cent(amount: int, quantity: int, by_unit: bool) -> None:
+    written = ft1(amount="" if by_unit else show(amount), unit=show(amount) if by_unit else "", quantity=str(quantity))
+    [charge] = charges(read(dft(written)), "V-100")
+    assert cents(charge.resource["priceOverride"]["value"]) == abs(amount) * (quantity if by_unit else 1)
+    assert charge.resource["status"] == ("not-billable" if amount < 0 else "billable")
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from(["CG", "CR"]), st.integers(1, 2)), max_size=12))
+def test_credits_take_away_what_was_charged_and_never_more(posted: list[tuple[int, str, int]]) -> None:
+    kept: dict[str, Resource] = {}
+    for transaction, kind, dollars in posted:
+        [charge] = charges(read(dft(ft1(f"T{transaction}", kind=kind, amount=f"{dollars}.00"))), "V-100")
+        kept[charge.key] = replaced(charge.resource, kept.get(charge.key))
+    left, unmatched = standing(list(kept.values()))
+    statuses = [item["status"] for item in kept.values()]
+    assert len(left) == statuses.count("billable") - statuses.count("not-billable") + len(unmatched)
+    assert all(item in kept.values() and item["status"] == "billable" for item in left)
+    assert standing([*left, *unmatched]) == (left, unmatched), "what is left is left"
 
 
 @given(
