@@ -273,3 +273,69 @@ def test_who_rings_may_prove_it_by_a_signature_of_what_it_says(with_topics: Hous
     assert httpx2.post(url, content=body, headers={"X-Hook-Secret": SECRET}).status_code == 401
     with_topics.story.wiring.settings.hook_allow = "10.0.0.0/8, 127.0.0.1"
     assert httpx2.post(url, content=body, headers={"X-Hook-Secret": SECRET}).status_code == 200
+
+
+def export(house: House, most: int = 30) -> int:
+    """Look until the export is over, each time as after a kill: only the cursor is left."""
+    count = 0
+    for _ in range(most):
+        count += ringing.ring(house.story.wiring)
+        held = json.loads(house.story.wiring.store.cursor("ehr:bulk"))
+        if not held["status"]:
+            return count
+        house.story.clock.time += timedelta(seconds=2)
+        time.sleep(0.1)
+    raise AssertionError("the export is never over")
+
+
+@pytest.mark.parametrize("smart", [False, True])
+def test_closed_visits_are_found_by_export_and_later_only_the_new_ones(
+    smart: bool, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    name = "sekmet_smart" if smart else "sekmet"
+    for one in house(tmp_path, settings_of(name, request.getfixturevalue(name))):
+        one.look_by("bulk")
+        one.close("ada")
+        assert export(one) >= 1
+        one.settle()
+        assert one.found_by("ada") == "bulk"
+        assert one.visit("bo") is None
+        assert ringing.ring(one.story.wiring) == 0, "the next export is tomorrow's"
+        one.close("bo")
+        one.story.clock.time += timedelta(days=1, minutes=1)
+        assert export(one) == 1
+        one.settle()
+        assert one.found_by("bo") == "bulk"
+
+
+def test_a_group_is_exported_alone(with_topics: House) -> None:
+    member = [{"entity": {"reference": "Patient/cy"}}]
+    group = with_topics.ehr.client.create({"resourceType": "Group", "type": "person", "actual": True, "member": member})
+    for name in ("cy", "dee"):
+        with_topics.close(name)
+    with_topics.look_by(f"bulk={group['id']}")
+    export(with_topics)
+    with_topics.settle()
+    assert with_topics.found_by("cy") == "bulk"
+    assert with_topics.visit("dee") is None
+
+
+def test_a_close_is_found_by_the_day_s_schedule(anywhere: House) -> None:
+    client, today = anywhere.ehr.client, anywhere.story.clock.time.date().isoformat()
+    booked = client.create(
+        {
+            "resourceType": "Appointment",
+            "status": "booked",
+            "start": f"{today}T15:00:00Z",
+            "end": f"{today}T15:20:00Z",
+            "participant": [{"actor": {"reference": "Patient/dee"}, "status": "accepted"}],
+        }
+    )
+    anywhere.look_by("sweep")
+    for name in ("ada", "dee"):
+        anywhere.close(name)
+    ringing.ring(anywhere.story.wiring)
+    anywhere.settle()
+    client.request("DELETE", f"Appointment/{booked['id']}")
+    assert anywhere.found_by("dee") == "sweep"
+    assert anywhere.visit("ada") is None, "who is on no schedule is another trigger's"

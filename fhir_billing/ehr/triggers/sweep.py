@@ -15,7 +15,7 @@ from typing import Final
 from fhir_billing.cycle.looking import Remembered
 from fhir_billing.cycle.ports import Looked, Sighting
 from fhir_billing.domain.errors import BillingError, EhrBrokeContract, NotAllowed, NotNow, NotThere
-from fhir_billing.ehr.client import FhirClient, Resource
+from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
 
 DAY: Final = timedelta(days=1)
 MOST_DAYS: Final = 7
@@ -57,7 +57,8 @@ class Sweep:
         return list(dict.fromkeys(found))
 
     def _scheduled(self, day: date) -> Iterator[str]:
-        for resource in self.client.search("Appointment", {"date": day.isoformat(), "_count": "200"}):
+        of_day = [("date", f"ge{day}"), ("date", f"lt{day + DAY}"), ("_count", "200")]
+        for resource in self.client.search("Appointment", of_day):
             if resource.get("resourceType") != "Appointment":
                 continue
             for row in _rows(resource, "participant"):
@@ -66,9 +67,16 @@ class Sweep:
                 if reference.startswith("Patient/"):
                     yield reference
 
+    def _of(self, patient: str) -> list[Resource]:
+        """A patient is named as a reference, or, where that is refused, by the bare id."""
+        try:
+            return list(self.client.search("Encounter", {"patient": patient, "_count": "200"}))
+        except Unsupported:
+            query = {"patient": patient.partition("/")[2], "_count": "200"}
+            return list(self.client.search("Encounter", query))
+
     def _visits(self, patient: str) -> Iterator[Sighting]:
-        query = {"patient": patient.partition("/")[2], "_count": "200"}
-        for resource in self.client.search("Encounter", query):
+        for resource in self._of(patient):
             if resource.get("resourceType") == "Encounter" and resource.get("id"):
                 found = resource.get("meta")
                 meta = found if isinstance(found, dict) else {}
