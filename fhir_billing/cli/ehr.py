@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,8 @@ def _wrong(args: argparse.Namespace) -> str:
         return f"there is no key at {args.key}"
     if args.secret_env and not os.environ.get(args.secret_env):
         return f"the environment holds no {args.secret_env}"
+    if args.patient and not re.fullmatch(r"(Patient/)?[A-Za-z0-9\-.]{1,64}", args.patient):
+        return f"{args.patient!r} is no id of a patient"
     if args.word == "add" and not _is_name(args.name):
         return f"{args.name!r} is no name for a tenant: small letters, digits and hyphens"
     return ""

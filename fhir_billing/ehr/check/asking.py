@@ -7,6 +7,7 @@ Spec: FHIR R4 RESTful API, OperationOutcome.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,8 @@ from fhir_billing.fhir.text import loads
 
 Params = Mapping[str, Any] | Sequence[tuple[str, str]]
 MOST_BYTES = 64_000_000
+MOST_WAIT = 10
+"""Seconds that an EHR may ask us to wait before a question is asked once more."""
 _CODE = re.compile(r"[a-z-]{1,30}")
 _LITERAL = re.compile(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}")
 
@@ -167,6 +170,10 @@ class Bench:
     ) -> Answer:
         """One exchange. Raises EhrUnavailable for silence alone, and what signing in raises."""
         answer = self.client.exchange(method, path, params=params, body=body, headers=headers, bare=bare)
+        wait = answer.headers.get("retry-after", "1")
+        if answer.status_code == 429 and wait.isdigit() and int(wait) <= MOST_WAIT:
+            time.sleep(int(wait))
+            answer = self.client.exchange(method, path, params=params, body=body, headers=headers, bare=bare)
         if len(answer.content) > MOST_BYTES:
             raise EhrUnavailable(f"the EHR answered with more than {MOST_BYTES // 1_000_000} MB")
         try:

@@ -254,5 +254,18 @@ def take_away(bench: Bench) -> None:
         if gone:
             bench.able.add((place.partition("/")[0], "delete"))
             continue
-        state = "asleep (off)" if place.startswith("Subscription/") else "marked entered-in-error"
-        bench.left.append(f"{place} stays, {state}: the EHR does not delete it")
+        bench.left.append(f"{place} stays, {_quieted(bench, place)}: the EHR does not delete it")
+
+
+def _quieted(bench: Bench, place: str) -> str:
+    """What stays must not speak: a subscription is put to sleep, everything else is marked as an error from the start."""
+    if not place.startswith("Subscription/"):
+        return "marked entered-in-error"
+    try:
+        held = bench.ask("GET", place)
+        if held.body.get("status") != "off":
+            held = bench.ask("PUT", place, body={**held.body, "status": "off"}, headers=_match(held.version))
+            held = bench.ask("GET", place)
+    except EhrUnavailable:
+        return "and nobody knows how"
+    return "asleep (off)" if held.body.get("status") == "off" else "AWAKE: switch it off there"
