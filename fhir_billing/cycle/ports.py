@@ -90,6 +90,7 @@ class Known:
     version: str = ""
     """The chart's version that was read last."""
     outcome: str = ""
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +147,10 @@ class EhrReader(ChartReader, Protocol):
 
     def visits(self, since: date, until: date) -> Iterator[Sighting]:
         """Every visit of these days in any status, and what changed lately, as a stream; one may come twice. Raises EhrUnavailable."""
+        ...
+
+    def touched(self, since: date) -> Iterator[Sighting]:
+        """Visits of which a charge, procedure or diagnosis changed since then, whether or not the visit itself did. Raises EhrUnavailable."""
         ...
 
     def sight(self, encounter: str) -> Sighting | None:
@@ -259,6 +264,10 @@ class Book(Protocol):
     def save_remittance(self, remittance: RemittanceRecord) -> None: ...
     def save_payment(self, payment: PaymentRecord) -> None: ...
     def payments(self, claim: str | None = None) -> list[PaymentRecord]: ...
+    def payments_of(self, claims: Sequence[str]) -> list[PaymentRecord]:
+        """What was paid for any of these claims, in the order in which it was entered."""
+        ...
+
     def payments_in(self, remittance: str) -> list[PaymentRecord]:
         """What one remittance paid, in its order."""
         ...

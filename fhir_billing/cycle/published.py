@@ -90,8 +90,8 @@ class Published:
     def entries(self, kind: str, *, patient: str = "", encounter: str = "", after: str = "") -> Iterator[Entry]:
         """All of a type in a fixed order, behind an id; those of one patient or visit where one is given."""
         if kind in OF_A_CLAIM:
-            for claim in self._claims(patient, encounter, after):
-                yield from self._of_claim(kind, claim)
+            for piece in self._claims(patient, encounter, after):
+                yield from self._of_claims(kind, piece)
         elif kind in OF_A_VISIT:
             visits = self._visits(after.partition(".")[0], patient or None)
             wanted = (visit for visit in visits if encounter in {"", visit.encounter})
@@ -122,22 +122,33 @@ class Published:
 
     def task(self, claim: ClaimRecord, at: datetime) -> Resource:
         """The Task of a claim as it was at some time, as followers are told of it."""
-        (entry,) = self._of_claim("Task", claim)
+        (entry,) = self._of_claims("Task", [claim])
         return self.resource(replace(entry, updated=_whole(at)))
 
     # claims
 
-    def _claims(self, patient: str, encounter: str, after: str) -> Iterator[ClaimRecord]:
+    def _claims(self, patient: str, encounter: str, after: str) -> Iterator[list[ClaimRecord]]:
         if patient or encounter:
             found = self.book.claims(patient=patient or None, encounter=encounter or None)
-            yield from (claim for claim in found if claim.number > after)
+            yield [claim for claim in found if claim.number > after]
             return
         while piece := self.book.claims_after(after):
-            yield from piece
+            yield piece
             after = piece[-1].number
 
-    def _of_claim(self, kind: str, claim: ClaimRecord) -> Iterator[Entry]:
-        payments = self.book.payments(claim.number)
+    def _of_claims(self, kind: str, claims: list[ClaimRecord]) -> Iterator[Entry]:
+        paid = self._paid_of(claims)
+        for claim in claims:
+            yield from self._of_claim(kind, claim, paid.get(claim.number, []))
+
+    def _paid_of(self, claims: list[ClaimRecord]) -> dict[str, list[PaymentRecord]]:
+        """The payments of many claims, asked for at once."""
+        found: dict[str, list[PaymentRecord]] = {}
+        for payment in self.book.payments_of([claim.number for claim in claims]) if claims else ():
+            found.setdefault(payment.claim, []).append(payment)
+        return found
+
+    def _of_claim(self, kind: str, claim: ClaimRecord, payments: list[PaymentRecord]) -> Iterator[Entry]:
         there = {
             "Task": True,
             "Claim": claim.attempt > 0,
@@ -195,8 +206,7 @@ class Published:
             elif kind == "Coverage":
                 yield from self._coverages(visit)
             else:
-                for claim in self.book.claims(encounter=visit.encounter):
-                    yield from self._of_claim(kind, claim)
+                yield from self._of_claims(kind, self.book.claims(encounter=visit.encounter))
 
     def _account(self, visit: VisitRecord) -> Entry:
         claims = self.book.claims(encounter=visit.encounter)
@@ -207,7 +217,8 @@ class Published:
         payer = owed.get(ledger.RECEIVABLE_PAYER, 0) + owed.get(ledger.RECEIVABLE_DISPUTED, 0)
         patient = owed.get(ledger.RECEIVABLE_PATIENT, 0) + owed.get(ledger.UNAPPLIED, 0)
         is_open = bool(payer or patient) or any(c.state not in {State.CLOSED, State.VOIDED} for c in claims)
-        times = [self._updated(claim, self.book.payments(claim.number)) for claim in claims]
+        paid = self._paid_of(claims)
+        times = [self._updated(claim, paid.get(claim.number, [])) for claim in claims]
         read = None if claims else self.book.message(visit.message)
         return Entry(
             kind="Account",

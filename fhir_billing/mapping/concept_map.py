@@ -12,6 +12,7 @@ from fhir_billing.mapping.terminology import Table, Target
 
 Resource = dict[str, Any]
 URL: Final = f"{BASE}ConceptMap/"
+NOT_THE_SAME: Final = "The target does not say all that the code says."
 
 
 def concept_map(table: Table, version: str) -> Resource:
@@ -37,16 +38,19 @@ def _group(table: Table, systems: tuple[str, str], rows: dict[str, list[Target]]
     group: Resource = {
         **({"source": source} if source else {}),
         **({"target": target} if target else {}),
-        "element": [
-            {"code": code, "target": [{"code": t.code, "equivalence": t.equivalence} for t in found]}
-            for code, found in rows.items()
-        ],
+        "element": [{"code": code, "target": [_target(t) for t in found]} for code, found in rows.items()],
     }
     if table.unmapped == "pass":
         group["unmapped"] = {"mode": "provided"}
     elif table.unmapped == "fixed" and table.fixed is not None:
         group["unmapped"] = {"mode": "fixed", "code": table.fixed.code}
     return group
+
+
+def _target(target: Target) -> Resource:
+    """R4 wants a comment wherever the target says less than, or not just what, the code says (cmd-1)."""
+    comment = {"comment": NOT_THE_SAME} if target.equivalence in {"narrower", "inexact"} else {}
+    return {"code": target.code, "equivalence": target.equivalence, **comment}
 
 
 def translated(table: Table, system: str, code: str) -> Resource:

@@ -180,6 +180,10 @@ class SqlBook:
         which = self._of(PaymentRecord, row).where(row.c.remittance == remittance)
         return self._all(PaymentRecord, which.order_by(row.c.sequence, row.c.id))
 
+    def payments_of(self, claims: Sequence[str]) -> list[PaymentRecord]:
+        row = tables.payment
+        return self._all(PaymentRecord, self._of(PaymentRecord, row).where(row.c.claim.in_(claims)).order_by(row.c.id))
+
     # envelopes and outbox
 
     def take_control(self, partner: str, what: str, count: int = 1) -> int:

@@ -91,6 +91,22 @@ def test_types_and_a_moment_narrow_it(house: House, taker: httpx2.Client) -> Non
     assert [row["for"]["reference"].rpartition("/")[2] for row in lines(taker, new)["Task"]] == ["dee"]
 
 
+def test_it_begins_by_post_too(taker: httpx2.Client) -> None:
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "_type", "valueString": "Claim,Task"}]}
+    begun = taker.post("$export", json=asked, headers=ASIDE)
+    assert begun.status_code == 202
+    while (answer := taker.get(begun.headers["content-location"])).status_code == 202:
+        time.sleep(0.02)
+    assert [output["type"] for output in answer.json()["output"]] == ["Claim", "Task"]
+    several: tuple[Any, ...] = (
+        {"parameter": 1},
+        [],
+        {"resourceType": "Parameters", "parameter": [{"name": "_typo", "valueString": "x"}]},
+    )
+    for wrong in several:
+        assert taker.post("$export", json=wrong, headers=ASIDE).status_code == 400
+
+
 def test_only_the_app_that_began_it_may_read_it(house: House, taker: httpx2.Client) -> None:
     place, manifest = done(taker, "$export", _type="Task")
     with house.client("narrow", "system/Task.rs system/Claim.r") as other:

@@ -21,21 +21,25 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from fhir_billing.api.fhir.answers import Refused, address, wiring_of
 from fhir_billing.api.fhir.routes import audited
 from fhir_billing.api.fhir.search import first_moment
 from fhir_billing.api.fhir.tokens import Access, bearer
+from fhir_billing.api.guard import body_of
 from fhir_billing.apps import may
 from fhir_billing.cycle.published import OF_A_PATIENT, PARAMS, Published
-from fhir_billing.fhir.text import dumps
+from fhir_billing.domain.errors import BillingError
+from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.logs import log
 from fhir_billing.settings import home
 from fhir_billing.wiring import Wiring
 
 router = APIRouter(prefix="/fhir")
 LIVES: Final = 3600
+MOST_BYTES: Final = 65_536
 SILENT: Final = 120
 """Seconds without progress after which a job counts as cut off."""
 PIECE: Final = 500
@@ -44,16 +48,18 @@ _log = log("export")
 Asker = Annotated[Access, Depends(bearer)]
 
 
-@router.get("/$export")
-def system(request: Request, access: Asker) -> Response:
+@router.api_route("/$export", methods=["GET", "POST"])
+async def system(request: Request, access: Asker) -> Response:
     """Begin: every type that the app may read."""
-    return _begun(request, access, tuple(PARAMS))
+    said = await _said(request)
+    return await run_in_threadpool(_begun, request, access, tuple(PARAMS), said)
 
 
-@router.get("/Patient/$export")
-def patients(request: Request, access: Asker) -> Response:
+@router.api_route("/Patient/$export", methods=["GET", "POST"])
+async def patients(request: Request, access: Asker) -> Response:
     """Begin: what belongs to patients."""
-    return _begun(request, access, tuple(kind for kind in PARAMS if kind in OF_A_PATIENT))
+    said = await _said(request)
+    return await run_in_threadpool(_begun, request, access, tuple(k for k in PARAMS if k in OF_A_PATIENT), said)
 
 
 @router.get("/export/{job}")
@@ -104,9 +110,22 @@ def end(request: Request, job: str, access: Asker) -> Response:
     return Response(status_code=202)
 
 
-def _begun(request: Request, access: Access, offered: tuple[str, ...]) -> Response:
+async def _said(request: Request) -> list[tuple[str, str]]:
+    """The parameters of a kick-off: in the address, and by POST in Parameters too."""
+    said = list(request.query_params.multi_items())
+    body = await body_of(request, MOST_BYTES) if request.method == "POST" else b""
+    if not body.strip():
+        return said
+    try:
+        rows = loads(body)["parameter"]
+        return said + [(str(row["name"]), str(next(v for k, v in row.items() if k != "name"))) for row in rows]
+    except (BillingError, KeyError, TypeError, AttributeError, StopIteration):
+        raise Refused(400, "structure", "the body of a kick-off is Parameters, or empty") from None
+
+
+def _begun(request: Request, access: Access, offered: tuple[str, ...], pairs: list[tuple[str, str]]) -> Response:
     wiring = wiring_of(request)
-    kinds, since = _asked(request, access, offered)
+    kinds, since = _asked(request, access, offered, pairs)
     _sweep(_folder(wiring))
     if not wiring.vault.first(f"app-exporting:{access.app.name}", seconds=600):
         raise Refused(429, "throttled", "an export of this app is being made", {"retry-after": "30"})
@@ -127,9 +146,11 @@ def _begun(request: Request, access: Access, offered: tuple[str, ...]) -> Respon
     return Response(status_code=202, headers={"content-location": f"{address(request)}/export/{job}"})
 
 
-def _asked(request: Request, access: Access, offered: tuple[str, ...]) -> tuple[tuple[str, ...], datetime | None]:
+def _asked(
+    request: Request, access: Access, offered: tuple[str, ...], pairs: list[tuple[str, str]]
+) -> tuple[tuple[str, ...], datetime | None]:
     """Types and moment of a kick-off. Raises Refused."""
-    said = request.query_params
+    said = dict(pairs)
     if "respond-async" not in request.headers.get("prefer", "").lower():
         raise Refused(400, "invalid", "an export is made aside; send Prefer: respond-async")
     if set(said) - {"_type", "_since", "_outputFormat"}:
@@ -139,7 +160,7 @@ def _asked(request: Request, access: Access, offered: tuple[str, ...]) -> tuple[
     since = None
     if "_since" in said and (since := first_moment(said["_since"])) is None:
         raise Refused(400, "invalid", "_since is a moment, such as 2026-03-02T09:30:00Z")
-    wanted = tuple(dict.fromkeys(word for text in said.getlist("_type") for word in text.split(",") if word))
+    wanted = tuple(dict.fromkeys(word for name, text in pairs if name == "_type" for word in text.split(",") if word))
     if any(kind not in offered for kind in wanted):
         raise Refused(400, "not-supported", f"_type is among {', '.join(offered)}")
     for kind in wanted:

@@ -117,7 +117,9 @@ def _given(wiring: Wiring, form: Mapping[str, str], request: Request) -> dict[st
     if form.get("grant_type") != "client_credentials":
         raise NoToken("unsupported_grant_type", "only client_credentials is given here")
     app = _who(wiring, form, request.headers.get("authorization", ""))
-    asked = form.get("scope", "").split()
+    asked = form.get("scope", "").split() or [
+        str(right) for right in app.rights
+    ]  # RFC 6749 §3.3: a default, the file's
     rights = granted(asked, app.rights)
     if not rights:
         raise NoToken("invalid_scope", "none of these scopes is allowed to this app")
