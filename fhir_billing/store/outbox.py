@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from fhir_billing.cycle.records import OutboxRecord
 from fhir_billing.store.bodies import Bodies
@@ -31,6 +32,7 @@ LATEST_WINS: Final = frozenset({"write-back", "hl7"})
 NOTICE: Final = "notice"
 """Notices to one follower leave in their order."""
 WAITING, SENT, OVERTAKEN = "waiting", "sent", "overtaken"
+_VISIT: Final = re.compile(r"C-[0-9A-Z]{12}")
 _TOKEN: Final = uuid4().hex[:12]
 _NAMES: Final = [field.name for field in fields(OutboxRecord)]
 
@@ -106,14 +108,14 @@ def choose(parcels: Iterable[Parcel], now: datetime, gone: Callable[[str], bool]
     """The parcels that may leave now, and which are overtaken by which.
 
     A claim's latest write-back says all that the ones before it said, by FHIR or by HL7 v2. While one is on its way the next
-    waits, so that the chart never ends with the older of two. No notice goes to a follower while one is on its way, or while the
+    of its visit waits, so that the chart never ends with the older of two. No notice goes to a follower while one is on its way, or while the
     first of them waits to be tried again.
     """
     waiting = list(parcels)
     lent = {p.id for p in waiting if p.locked_until and p.locked_until > now and not gone(p.locked_by)}
     told = [p for p in waiting if p.kind in LATEST_WINS and p.claim]
     latest = {(p.kind, p.claim): p.id for p in told}
-    on_its_way = {(p.kind, p.claim) for p in told if p.id in lent}
+    on_its_way = {(p.kind, visit_of(p.claim)) for p in told if p.id in lent}
     overtaken = {p.id: last for p in told if p.id != (last := latest[p.kind, p.claim]) and p.id not in lent}
     first: dict[str, Parcel] = {}
     for p in waiting:
@@ -127,9 +129,28 @@ def choose(parcels: Iterable[Parcel], now: datetime, gone: Callable[[str], bool]
         if p.id not in lent
         and p.id not in overtaken
         and (p.destination not in stopped if p.kind == NOTICE else p.retry_at is None or p.retry_at <= now)
-        and (p.kind, p.claim) not in on_its_way
+        and (p.kind, visit_of(p.claim)) not in on_its_way
     ]
     return chosen, overtaken
+
+
+def visit_of(claim: str) -> str:
+    """What the claims of one visit have in common: they may share a document in the chart, so they are told one by one."""
+    found = _VISIT.match(claim)
+    return found[0] if found else claim
+
+
+def is_latest(connection: Connection, outbox_id: int) -> bool:
+    """Whether this parcel is still ours to send, and no later one of its claim waits."""
+    row = connection.execute(
+        select(outbox.c.kind, outbox.c.claim, outbox.c.status, outbox.c.locked_by).where(outbox.c.id == outbox_id)
+    ).first()
+    if row is None or row.status != WAITING or row.locked_by not in {"", this_relay()}:
+        return False
+    later = select(outbox.c.id).where(
+        outbox.c.status == WAITING, outbox.c.kind == row.kind, outbox.c.claim == row.claim, outbox.c.id > outbox_id
+    )
+    return not row.claim or connection.execute(later.limit(1)).first() is None
 
 
 def left(connection: Connection, outbox_id: int, receipt: str, at: datetime) -> None:
@@ -138,14 +159,14 @@ def left(connection: Connection, outbox_id: int, receipt: str, at: datetime) -> 
 
 
 def stays(connection: Connection, outbox_id: int, say: str, retry_at: datetime) -> None:
-    """It has not left."""
-    _change(connection, outbox_id, say=say, retry_at=retry_at)
+    """It has not left. What another relay has borrowed in the meantime stays borrowed."""
+    _change(connection, outbox_id, outbox.c.locked_by.in_(["", this_relay()]), say=say, retry_at=retry_at)
 
 
-def _change(connection: Connection, outbox_id: int, **values: Any) -> None:
+def _change(connection: Connection, outbox_id: int, *which: ColumnElement[bool], **values: Any) -> None:
     connection.execute(
         update(outbox)
-        .where(outbox.c.id == outbox_id)
+        .where(outbox.c.id == outbox_id, *which)
         .values(**values, attempts=outbox.c.attempts + 1, locked_until=None, locked_by="")
     )
 

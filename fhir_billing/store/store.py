@@ -137,6 +137,11 @@ class SqlStore:
         with writing(self._engine) as connection:
             return outbox.due(connection, self._bodies, now, limit)
 
+    def is_latest(self, outbox_id: int) -> bool:
+        """Whether a borrowed parcel is still ours to send, and no later one of its claim waits."""
+        with self.reading() as connection:
+            return outbox.is_latest(connection, outbox_id)
+
     def left(self, outbox_id: int, receipt: str, at: datetime) -> None:
         """It has left."""
         with writing(self._engine) as connection:
@@ -153,10 +158,15 @@ class SqlStore:
         """The visits of these days, and those without a day, as the book has them."""
         row = tables.visit.c
         day = row.served_on
-        which = select(row.encounter, row.version, row.outcome).where(or_(day.is_(None), day.between(since, until)))
+        read = tables.inbox.c
+        which = (
+            select(row.encounter, row.version, row.outcome, read.at)
+            .outerjoin(tables.inbox, read.id == row.message)
+            .where(or_(day.is_(None), day.between(since, until)))
+        )
         with self.reading() as connection:
-            for encounter, version, outcome in connection.execute(which):
-                yield Known(encounter=encounter, version=version, outcome=outcome)
+            for encounter, version, outcome, read_at in connection.execute(which):
+                yield Known(encounter=encounter, version=version, outcome=outcome, read_at=read_at)
 
     # cursors
 

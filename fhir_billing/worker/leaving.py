@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 from fhir_billing.cycle.records import Kind, OutboxRecord
 from fhir_billing.domain.errors import BillingError
-from fhir_billing.fhir.text import loads
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
-from fhir_billing.worker import chart_answers, hl7_out, notices
+from fhir_billing.worker import chart_answers, chart_writes, hl7_out, notices
 from fhir_billing.worker.waiting import LONGEST_WAIT, wait_for
 
 _log = log("worker")
@@ -45,17 +44,8 @@ def _send(wiring: Wiring, parcel: OutboxRecord) -> str:
     return receipt
 
 
-def write_back(wiring: Wiring, parcel: OutboxRecord) -> str:
-    """Tell the chart of a claim."""
-    if wiring.settings.ehr_write_back and hl7_out.goes_by_hl7(wiring):
-        return hl7_out.put(wiring, parcel)
-    if wiring.ehr is None or not wiring.settings.ehr_write_back:
-        return "no EHR is set up"
-    return wiring.ehr[1].write(loads(parcel.body)["resources"])
-
-
 OTHERS: dict[str, Callable[[Wiring, OutboxRecord], str]] = {
-    "write-back": write_back,
+    "write-back": chart_writes.write_back,
     "answer": chart_answers.offer,
     "notice": notices.notice,
     hl7_out.KIND: hl7_out.send,
