@@ -85,6 +85,10 @@ class Ehr:
         """Every visit of these days in any status, and what changed lately."""
         return visits.between(self.client, since, until, self.quirk)
 
+    def touched(self, since: date) -> Iterator[Sighting]:
+        """Visits of which a charge, procedure or diagnosis changed since then."""
+        return visits.touched(self.client, since, self.quirk)
+
     def sight(self, encounter: str) -> Sighting | None:
         """One visit as it is now; None when it is not there any more."""
         return visits.sight(self.client, encounter, self.quirk)

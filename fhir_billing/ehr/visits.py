@@ -12,11 +12,13 @@ from contextlib import suppress
 from datetime import date, timedelta
 
 from fhir_billing.cycle.ports import Sighting
-from fhir_billing.domain.errors import EhrBrokeContract, NotThere
+from fhir_billing.domain.errors import EhrBrokeContract, NotThere, ScopeMissing
 from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
 from fhir_billing.ehr.quirks import Quirk
 
 DAY = timedelta(days=1)
+PARTS = {"ChargeItem": "context", "Procedure": "encounter", "Condition": "encounter"}
+"""What a bill is made of, and the element by which it points at its visit."""
 LATELY = timedelta(days=2)
 MOST_PAGES = 5_000
 USUAL = [("_elements", "identifier,status,class,period,meta"), ("_count", "200")]
@@ -40,6 +42,23 @@ def sight(client: FhirClient, encounter: str, quirk: Quirk) -> Sighting | None:
         return _sighting(quirk(client.read(encounter)))
     except NotThere:
         return None
+
+
+def touched(client: FhirClient, since: date, quirk: Quirk) -> Iterator[Sighting]:
+    """Visits of which a part changed since then: a charge may be corrected and its visit keep its version.
+
+    A kind that this EHR does not find by change, or forbids, tells nothing; without versions no status is claimed.
+    """
+    for kind, element in PARTS.items():
+        params = [("_lastUpdated", f"ge{since}"), ("_elements", f"{element},meta"), ("_count", "200")]
+        with suppress(Unsupported, ScopeMissing, NotThere):
+            for resource in client.search(kind, params, pages=MOST_PAGES):
+                part = quirk(resource)
+                held = part.get(element)
+                reference = held.get("reference") if isinstance(held, dict) else None
+                encounter = client.local(reference) if isinstance(reference, str) else ""
+                if encounter.startswith("Encounter/"):
+                    yield Sighting(encounter=encounter, at=_sighting(part).at)
 
 
 def _of_days(client: FhirClient, first: date, last: date, quirk: Quirk) -> Iterator[Sighting]:
@@ -81,7 +100,7 @@ def _sighting(resource: Resource) -> Sighting:
     found = resource.get("meta")
     meta = found if isinstance(found, dict) else {}
     return Sighting(
-        encounter=f"Encounter/{resource['id']}",
+        encounter=f"Encounter/{resource.get('id', '')}",
         version=str(meta.get("versionId", "")),
         status=str(resource.get("status", "")),
         at=str(meta.get("lastUpdated", "")),

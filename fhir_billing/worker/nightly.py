@@ -7,7 +7,7 @@ again and finds the same, and nothing is opened or kept twice. An EHR that is do
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -27,6 +27,8 @@ GRACE: Final = timedelta(minutes=10)
 """What changed within this time is about to be rung for, read and worked."""
 EXCUSED: Final = timedelta(days=1)
 """A doorbell that has waited longer than this excuses nothing any more."""
+LATELY: Final = timedelta(days=2)
+OVERLAP: Final = timedelta(minutes=2)
 WAIT: Final = timedelta(minutes=10)
 LEASE: Final = timedelta(minutes=45)
 """A run that was killed is begun again after this."""
@@ -45,6 +47,8 @@ class Run:
     """Visits with an open item of which both sides now say the same."""
     theirs: int
     ours: int
+    touched: tuple[str, ...] = ()
+    """Visits of the book of which a part changed after they were read: they are read again, and nothing is claimed."""
 
 
 def nightly(wiring: Wiring) -> int:
@@ -90,10 +94,12 @@ def look(wiring: Wiring, since: date | None = None, until: date | None = None) -
     )
     differences = _sure(wiring, ehr, list(first))
     found = {one.encounter for one in differences}
+    touched = _touched(wiring, ehr, {one.encounter: one for one in ours}, until, found | waiting)
     agreed = tuple(_agreed(wiring, ehr, found | waiting))
     return Run(
-        since=since, until=until, differences=tuple(differences), agreed=agreed, theirs=counted.n, ours=len(ours)
-    )
+        since=since, until=until, differences=tuple(differences), agreed=agreed, theirs=counted.n, ours=len(ours),
+        touched=tuple(touched),
+    )  # fmt: skip
 
 
 def is_young(sighting: Sighting, now: datetime) -> bool:
@@ -154,6 +160,24 @@ def _sure(wiring: Wiring, ehr: EhrReader, differences: list[Difference]) -> list
     return sorted(sure, key=lambda one: (one.kind, one.encounter))
 
 
+def _touched(wiring: Wiring, ehr: EhrReader, ours: Mapping[str, Known], until: date, not_these: set[str]) -> list[str]:
+    """A charge may be corrected while its visit keeps its version: such a visit is read again, if it was read before."""
+    seen: dict[str, bool] = {}
+    for part in ehr.touched(until - LATELY):
+        if part.encounter in not_these or seen.get(part.encounter):
+            continue
+        known = ours.get(part.encounter) or _known(wiring, part.encounter)
+        seen[part.encounter] = known is not None and _is_after(part.at, known.read_at)
+    return sorted(encounter for encounter, again in seen.items() if again)
+
+
+def _is_after(at: str, read_at: datetime | None) -> bool:
+    try:
+        return read_at is None or datetime.fromisoformat(at) > read_at - OVERLAP
+    except (ValueError, TypeError):
+        return True
+
+
 def _agreed(wiring: Wiring, ehr: EhrReader, not_these: set[str]) -> Iterator[str]:
     with wiring.store.looking() as book:
         stands = {one.encounter for one in book.differences(only_open=True)}
@@ -174,8 +198,14 @@ def keep(wiring: Wiring, run: Run, night: str) -> None:
     body = json.dumps(said, separators=(",", ":")).encode()
     message, _ = wiring.store.keep(Kind.TIMER, f"reconcile:{night}", body, at=now)
     for row in json.loads(message.body)["differences"]:
-        if row.get("status") == ABSENT:
-            continue  # there is nothing to read: a person decides what a lost chart means
-        bell = {"encounter": row["encounter"], "version": row.get("version", ""), "found_by": CURSOR}
-        key = f"{row['encounter']}:{row.get('version', '')}:{CURSOR}:{night}"
-        wiring.store.keep(Kind.DOORBELL, key, json.dumps(bell).encode(), at=now, channel=CURSOR, who=CURSOR)
+        if row.get("status") != ABSENT:  # there is nothing to read: a person decides what a lost chart means
+            _ring(wiring, row["encounter"], row.get("version", ""), night, now)
+    for encounter in run.touched:
+        _ring(wiring, encounter, "", night, now)
+
+
+def _ring(wiring: Wiring, encounter: str, version: str, night: str, now: datetime) -> None:
+    """Once a night for a visit, also when another bell for this version was answered before."""
+    bell = {"encounter": encounter, "version": version, "found_by": CURSOR}
+    key = f"{encounter}:{version}:{CURSOR}:{night}"
+    wiring.store.keep(Kind.DOORBELL, key, json.dumps(bell).encode(), at=now, channel=CURSOR, who=CURSOR)

@@ -47,7 +47,10 @@ tinykeys(window, {
 window.addEventListener("keydown", (event) => { if (event.key === "Escape" && typing(event) && !$("dialog[open]")) event.target.blur(); });
 
 // A digit answers on the clinician's page.
-all("[data-digit]").forEach((button) => tinykeys(window, { [button.dataset.digit]: key(() => button.click()) }));
+all("[data-digit]").forEach((button) => tinykeys(window, { [button.dataset.digit]: key(() => {
+  button.click();
+  if (button.localName === "summary") $("input:not([type=hidden])", button.parentElement)?.focus();
+}) }));
 
 const off = $("#keys-off");
 if (off) {

@@ -75,6 +75,7 @@ def test_a_planted_difference_of_each_kind_opens_one_item_mends_itself_and_close
     story: Story, ehr: Ehr, tmp_path: Path
 ) -> None:
     assert night(story, "2026-03-03") == 0
+    beat.answer_doorbells(story.wiring)
     change(ehr, "dee", status="finished")
     change(ehr, "bo", priority={"text": "the chart was touched again"})
     change(ehr, "cy", status="entered-in-error")
@@ -82,7 +83,7 @@ def test_a_planted_difference_of_each_kind_opens_one_item_mends_itself_and_close
     assert night(story, "2026-03-04") == 3
     planted = {"changed:Encounter/bo-visit", "gone:Encounter/cy-visit", "missing:Encounter/dee-visit"}
     assert set(items(story, only_open=True)) == planted
-    assert beat.answer_doorbells(story.wiring) == 3
+    assert beat.answer_doorbells(story.wiring) >= 3
     beat.work(story.wiring)
     assert items(story, only_open=True) == {}
     assert {one.closed_by for one in items(story).values()} == {"fhir-billing"}
@@ -114,6 +115,28 @@ def test_a_difference_that_stays_is_one_item_over_three_nights_and_a_reason_clos
     story.act("difference-close", difference=key, reason="Deleted by the test clinic; the bill stands")
     assert night(story, "2026-03-06") == 1
     assert items(story, only_open=True) == {}, "what a person closed is not opened for the same reason"
+    assert story.replay_is_equal(tmp_path)
+
+
+def test_a_charge_corrected_after_the_claim_left_becomes_a_proposal_although_its_visit_kept_its_version(
+    story: Story, ehr: Ehr, tmp_path: Path
+) -> None:
+    story.send()
+    sent = {claim.encounter: claim for claim in story.claims().values()}["Encounter/ada-visit"]
+    assert sent.state is State.SENT
+    charge = ehr.client.read("ChargeItem/ada-charge1")
+    dearer = {**charge["priceOverride"], "value": 131}
+    ehr.client.update({**charge, "priceOverride": dearer}, version=charge["meta"]["versionId"])
+    assert night(story, "2026-03-03") == 0, "the visit itself is the same"
+    assert beat.answer_doorbells(story.wiring) >= 1
+    beat.work(story.wiring)
+    with story.wiring.store.begin() as book:
+        (one,) = book.proposals()
+    assert one.claim == sent.number
+    assert [(row["at"], row["was"], row["now"]) for row in one.fields] == [
+        ("Claim.item[0].net", "$125.00", "$131.00"), ("Claim.total", "$155.00", "$161.00"),
+    ]  # fmt: skip
+    assert story.claims()[sent.number].resource == sent.resource
     assert story.replay_is_equal(tmp_path)
 
 
