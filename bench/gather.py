@@ -1,0 +1,192 @@
+"""A closed visit: from the doorbell to the drafted claim, against the very same HTTP exchanges made bare; and closes a second with one worker and two.
+
+Both EHRs are real servers on loopback, started for the run. The exchanges of each visit are recorded as it is worked and then
+made again with nothing but httpx2 on a connection that is kept open: what is left is our own reading, keeping and drafting.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from fhir_billing.cycle.ports import Sighting
+from fhir_billing.ehr.connect import EhrSettings, UserEhr, connect
+from fhir_billing.fhir.text import dumps
+from fhir_billing.settings import Settings
+from fhir_billing.store.schema import migrate
+from fhir_billing.wiring import Wiring
+from fhir_billing.worker.beat import answer_doorbells, work
+from fhir_billing.worker.ringing import rang
+from tests.conftest import Peer
+from tests.e2e import charts
+
+VISITS = 60
+AT = datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+
+class StillClock:
+    """It is always the same day."""
+
+    def now(self) -> datetime:
+        """Noon."""
+        return AT
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request as it was sent."""
+
+    method: str
+    url: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def measure() -> list[dict[str, Any]]:
+    """The ratio on each EHR, and closes a second."""
+    with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
+        return [*_measured(Path(folder), "sekmet"), *_measured(Path(folder), "medplum router")]
+
+
+def _measured(folder: Path, name: str) -> Iterator[dict[str, Any]]:
+    with _ehr(folder, name) as settings:
+        visits = _loaded(settings)
+        ratio, ours, requests = _ratio(folder / f"{name}.db", settings, visits)
+        yield {
+            "name": f"visit closed to claim drafted, {name}",
+            "ratio": ratio,
+            "against": "the same HTTP exchanges, bare httpx2",
+            "sizes": f"{len(visits)} visits, {requests / len(visits):.1f} requests and {1000 * ours:.1f} ms each, SQLite with full sync",
+        }
+        if name == "sekmet":
+            one, two = (_closes(folder / f"{workers}.db", settings, visits, workers) for workers in (1, 2))
+            yield {
+                "name": "closes a second, two workers",
+                "ratio": one / two,
+                "against": "one worker",
+                "sizes": f"{one:.1f} with one, {two:.1f} with two, {len(visits)} visits",
+            }
+
+
+@contextmanager
+def _ehr(folder: Path, name: str) -> Iterator[EhrSettings]:
+    run = folder / name.partition(" ")[0]
+    run.mkdir()
+    if name == "sekmet":
+        peer = Peer("sekmet.sh", run)
+        yield EhrSettings(url=peer.start("open", OPEN_PORT="0")["SEKMET_OPEN"])
+        peer.stop("open")
+        return
+    peer = Peer("ci-ehr.sh", run)
+    said = peer.start(FHIR_PORT="0", AUTH_PORT="0")
+    yield EhrSettings(
+        url=said["CI_EHR_FHIR"],
+        client_id="billing-backend",
+        key=Path(said["CI_EHR_KEY"]),
+        key_id=said["CI_EHR_KID"],
+        token_url=said["CI_EHR_AUTH"] + "/auth/token",
+        scopes="system/*.cruds",
+    )
+    peer.stop()
+
+
+def _loaded(settings: EhrSettings) -> list[str]:
+    """Many patients' closed visits, in the EHR."""
+    client = connect(settings)[0].client
+    found = []
+    for visit, resources in charts.many_visits(VISITS):
+        entry = [
+            {"resource": r, "request": {"method": "PUT", "url": f"{r['resourceType']}/{r['id']}"}} for r in resources
+        ]
+        client.batch({"resourceType": "Bundle", "type": "batch", "entry": entry})
+        found.append(visit)
+    return found
+
+
+def _wired(database: Path, settings: EhrSettings) -> Wiring:
+    url = f"sqlite:///{database}"
+    migrate(url)
+    wiring = Wiring(settings=Settings(database=url, redis_url="", ehr_url=settings.url), clock=StillClock())
+    made = connect(settings)
+    wiring.__dict__["ehr"] = made
+    wiring.site  # noqa: B018 - compiled before the clock runs
+    return wiring
+
+
+def _ratio(database: Path, settings: EhrSettings, visits: list[str]) -> tuple[float, float, int]:
+    """Our time over the bare time, visit by visit in turns; the middle visit's time of ours; all requests."""
+    wiring = _wired(database, settings)
+    heard: list[Exchange] = []
+    reader = wiring.ehr[0] if wiring.ehr else None
+    assert isinstance(reader, UserEhr)
+    reader.client._http.event_hooks = {"request": [lambda request: heard.append(_recorded(request))]}  # noqa: SLF001
+    reader.client.sign_in()
+    ours, bare, requests = [], [], 0
+    with httpx2.Client(timeout=30) as http:
+        for visit in visits:
+            heard.clear()
+            begun = time.perf_counter()
+            rang(wiring, Sighting(encounter=visit, version="1"), found_by="hook")
+            answer_doorbells(wiring)
+            work(wiring)
+            ours.append(time.perf_counter() - begun)
+            requests += len(heard)
+            begun = time.perf_counter()
+            for one in heard:
+                http.request(one.method, one.url, headers=one.headers, content=one.body)
+            bare.append(time.perf_counter() - begun)
+    with wiring.store.begin() as book:
+        assert len(book.claims()) == len(visits), "every visit has its claim"
+    wiring.store.close()
+    return statistics.median(ours) / statistics.median(bare), statistics.median(ours), requests
+
+
+def _recorded(request: httpx2.Request) -> Exchange:
+    headers = [
+        (name, value) for name, value in request.headers.multi_items() if name.lower() not in {"host", "content-length"}
+    ]
+    return Exchange(request.method, str(request.url), headers, request.content)
+
+
+def _closes(database: Path, settings: EhrSettings, visits: list[str], workers: int) -> float:
+    """Claims drafted a second, by so many worker processes on one book."""
+    wiring = _wired(database, settings)
+    for visit in visits:
+        rang(wiring, Sighting(encounter=visit, version="1"), found_by="hook")
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(workers + 1)
+    started = [context.Process(target=_worker, args=(database, settings, ready)) for _ in range(workers)]
+    for one in started:
+        one.start()
+    ready.wait(60)
+    begun = time.perf_counter()
+    for one in started:
+        one.join()
+    took = time.perf_counter() - begun
+    with wiring.store.begin() as book:
+        assert len(book.claims()) == len(visits), "every visit has its claim, once"
+    wiring.store.close()
+    return len(visits) / took
+
+
+def _worker(database: Path, settings: EhrSettings, ready: Any) -> None:
+    wiring = _wired(database, settings)
+    ready.wait(60)
+    while wiring.store.doorbells(AT):
+        answer_doorbells(wiring)
+        work(wiring)
+    work(wiring)
+
+
+if __name__ == "__main__":
+    print(dumps(measure()).decode())
