@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from fhir_billing.apps import App, read_apps
 from fhir_billing.code_tables import CodeDesk
 from fhir_billing.cycle.conformance import Conformance, Interaction, dump, load
 from fhir_billing.cycle.ports import Channel, Clock, EhrReader, EhrWriter, Vault
-from fhir_billing.domain.errors import SiteConfig, StoreMissing
+from fhir_billing.domain.errors import SecretMissing, SiteConfig, StoreMissing
 from fhir_billing.doors import Door, UserChart, entered, read_doors
 from fhir_billing.ehr.backend_auth import public_keys
 from fhir_billing.ehr.connect import TIMEOUT, EhrSettings, UserEhr, connect, connect_as
@@ -34,6 +34,7 @@ from fhir_billing.store.store import SqlStore, open_store
 from fhir_billing.store.vault_redis import RedisVault
 from fhir_billing.store.vault_sql import SqlVault
 from fhir_billing.store.views import SqlViews
+from fhir_billing.tenants import Tenant, read_tenants
 
 CHECKED = "conformance"
 """The store's mark under which the last check of the EHR is kept."""
@@ -209,6 +210,57 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (word.strip() for word in text.split(","))))
 
 
+def with_secret(wiring: Wiring) -> Wiring:
+    """The same; raises SecretMissing where staff sign in and there is nothing to sign their cookies with."""
+    if wiring.settings.oidc_issuer and not wiring.settings.session_secret:
+        raise SecretMissing("FHIR_BILLING_SESSION_SECRET is not set", fix="make one with `openssl rand -base64 33`")
+    return wiring
+
+
+@dataclass
+class Installation:
+    """The tenants of one process, each with a Wiring of its own; one without a name where there is no folder of them."""
+
+    shared: Settings
+    clock: Clock
+    tenants: Mapping[str, Tenant]
+    _wired: dict[str, Wiring] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """In the order of their files."""
+        return tuple(self.tenants) or ("",)
+
+    @property
+    def hosts(self) -> dict[str, str]:
+        """Host → tenant."""
+        return {tenant.host: name for name, tenant in self.tenants.items()}
+
+    def __getitem__(self, name: str) -> Wiring:
+        """One tenant, put together at the first time. Raises SecretMissing for a variable that its file names and nobody set."""
+        if name not in self._wired:
+            settings = self.tenants[name].settings(self.shared) if self.tenants else self.shared
+            self._wired[name] = Wiring(settings=settings, clock=self.clock)
+        return self._wired[name]
+
+
+def install(settings: Settings | None = None, clock: Clock | None = None) -> Installation:
+    """All tenants, or the one that is chosen. Raises SiteConfig for a tenant that there is not, TenantInvalid for a file."""
+    shared = settings or Settings()
+    tenants = read_tenants(shared.tenants) if shared.tenants else {}
+    if tenants and shared.tenant:
+        if shared.tenant not in tenants:
+            raise SiteConfig(f"there is no tenant {shared.tenant!r}", fix=f"use one of {', '.join(tenants)}")
+        tenants = {shared.tenant: tenants[shared.tenant]}
+    return Installation(shared=shared, clock=clock or SystemClock(), tenants=tenants)
+
+
 def wire(settings: Settings | None = None, clock: Clock | None = None) -> Wiring:
-    """An installation from its settings."""
-    return Wiring(settings=settings or Settings(), clock=clock or SystemClock())
+    """The tenant that is chosen, or the only one. Raises SiteConfig with their names where there are several."""
+    found = install(settings, clock)
+    if len(found.names) > 1:
+        raise SiteConfig(
+            f"this is about one tenant, and there are several: {', '.join(found.names)}",
+            fix="choose one with `fhir-billing --tenant NAME …`, or FHIR_BILLING_TENANT",
+        )
+    return found[found.names[0]]

@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    chosen = next((word for word in words if not word.startswith("-")), None)
+    parser.add_argument("--tenant", metavar="NAME", help="which tenant, where an installation has several")
+    chosen = _chosen(words)
     known: dict[str, _Command] = {}
     for word, say in COMMANDS.items():
         sub = commands.add_parser(word, help=say, description=say)
@@ -68,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             known[word] = _module(word)
             known[word].add(sub)
     args = parser.parse_args(words)
+    if args.tenant is not None:
+        os.environ["FHIR_BILLING_TENANT"] = args.tenant
     try:
         code = known[args.command].run(args)
         sys.stdout.flush()
@@ -78,6 +81,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         code = _sorry(error)
     return code
+
+
+def _chosen(words: Sequence[str]) -> str | None:
+    """The command among the words: `--tenant` has a word of its own before it."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--tenant":
+            next(rest, None)
+        elif not word.startswith("-"):
+            return word
+    return None
 
 
 def _hush(code: int) -> int:

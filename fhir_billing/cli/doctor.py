@@ -21,9 +21,23 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when all that is set up works; 3 when the store or a service that is named does not answer."""
     from fhir_billing.domain.errors import BillingError
-    from fhir_billing.wiring import wire
+    from fhir_billing.wiring import install
 
-    wiring = wire()
+    found, code = install(), 0
+    for name in found.names:
+        if name:
+            print(f"\n{name} at {found.tenants[name].public_url}")
+        try:
+            code = max(code, _looked_over(found[name]))
+        except BillingError as error:
+            code = 3
+            print(f"{'tenant':10}  NOT OK: {error}")
+    return code
+
+
+def _looked_over(wiring: Wiring) -> int:
+    from fhir_billing.domain.errors import BillingError
+
     code = 0
     for name, check in _checks(wiring):
         try:

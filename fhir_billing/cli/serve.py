@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from fhir_billing.api.hosts import ByHost
+    from fhir_billing.wiring import Installation
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until stopped."""
+    """Serve until stopped: one tenant, or each at its host."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -28,29 +34,37 @@ def run(args: argparse.Namespace) -> int:
                 closing.set()
             super().handle_exit(sig, frame)
 
-    from fhir_billing.api.app import create_app
-    from fhir_billing.cli.opening import opened
     from fhir_billing.logs import set_up
+    from fhir_billing.wiring import install
 
     set_up()
-    with opened() as wiring:
-        settings = wiring.settings
-        if settings.oidc_issuer and not settings.session_secret:
-            print(
-                "fhir-billing: FHIR_BILLING_SESSION_SECRET is not set; make one with `openssl rand -base64 33`",
-                file=sys.stderr,
-            )
-            return 3
-        app = create_app(wiring, beats=not args.no_worker and not wiring.settings.redis_url)
-        config = uvicorn.Config(
-            app,
-            host=args.host,
-            port=args.port,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-        )
-        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, raised again once everything has ended
-            Server(config).run()
+    found = install()
+    app = _of_many(found, args) if found.tenants else _of_one(args)
+    config = uvicorn.Config(
+        app,
+        host=args.host,
+        port=args.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, raised again once everything has ended
+        Server(config).run()
     return 0
+
+
+def _of_one(args: argparse.Namespace) -> FastAPI:
+    from fhir_billing.api.app import create_app
+    from fhir_billing.cli.opening import opened
+    from fhir_billing.wiring import with_secret
+
+    with opened() as wiring:
+        with_secret(wiring)
+        return create_app(wiring, beats=not args.no_worker and not wiring.settings.redis_url)
+
+
+def _of_many(found: Installation, args: argparse.Namespace) -> ByHost:
+    from fhir_billing.api.hosts import ByHost
+
+    return ByHost(found, beats=not args.no_worker and not found.shared.redis_url)

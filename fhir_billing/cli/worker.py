@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,26 +33,52 @@ def _once(wiring: Wiring) -> int:
     return code
 
 
+def _once_each(wirings: Sequence[Wiring]) -> int:
+    """One tenant that fails stops no other."""
+    code = 0
+    for wiring in wirings:
+        try:
+            code = max(code, _once(wiring))
+        except Exception as error:
+            print(f"fhir-billing: {wiring.settings.tenant}: {type(error).__name__}", file=sys.stderr)
+            code = 3
+    return code
+
+
 def run(args: argparse.Namespace) -> int:
-    """Beat."""
-    from fhir_billing.cli.opening import opened
+    """Beat for every tenant, or for the one that is chosen; one that cannot beat now is said, and stops no other."""
+    from fhir_billing.cli.opening import all_opened
     from fhir_billing.logs import set_up
 
     set_up()
-    with opened() as wiring:
-        if args.once:
-            return _once(wiring)
-        if wiring.settings.redis_url:
-            from fhir_billing.worker.mllp import listening
-            from fhir_billing.worker.streams import make_worker
+    wirings, code = all_opened()
+    if args.once:
+        return max(code, _once(wirings[0]) if len(wirings) == 1 else _once_each(wirings))
+    if wirings[0].settings.redis_url:
+        from fhir_billing.worker.mllp import listening
+        from fhir_billing.worker.streams import make_worker
 
-            with listening(wiring):
-                make_worker(wiring).run_sync()
-            return 0
-        from fhir_billing.worker.embedded import Heart
-
-        heart = Heart(wiring)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: heart.ask_to_stop())
-        heart.run()
+        with ExitStack() as ears:
+            for wiring in wirings:
+                ears.enter_context(listening(wiring))
+            make_worker(wirings).run_sync()
+        return 0
+    _beat(wirings)
     return 0
+
+
+def _beat(wirings: Sequence[Wiring]) -> None:
+    """One heart for each tenant, until a TERM."""
+    from fhir_billing.worker.embedded import Heart
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    hearts = [Heart(wiring) for wiring in wirings]
+    for heart in hearts:
+        heart.start()
+    stop.wait()
+    for heart in hearts:
+        heart.ask_to_stop()
+    for heart in hearts:
+        heart.stop()

@@ -7,41 +7,59 @@ killed in the middle, loses nothing: the next beat finds the same rows.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from streaq import Worker
 
-from fhir_billing.wiring import Wiring, wire
+from fhir_billing.logs import log
+from fhir_billing.wiring import Wiring
 from fhir_billing.worker import beat
 from fhir_billing.worker.nightly import nightly
 
+_log = log("worker")
+# Not unique: the lock that makes a task unique outlives a worker that was killed, and would stop the beat for
+# as long as its timeout. Two beats at once share the work by the store's own locks. A tick that waited is stale.
+EVERY: dict[str, Any] = {"unique": False, "max_tries": None, "max_schedule_drift": 5, "ttl": 5, "silent": True}
 
-def make_worker(wiring: Wiring | None = None) -> Worker[None]:
-    """A streaq worker whose tasks are the steps of the beat."""
-    wired = wiring or wire()
-    worker: Worker[None] = Worker(redis_url=wired.settings.redis_url, concurrency=2, idle_timeout=timedelta(seconds=5))
 
-    # Not unique: the lock that makes a task unique outlives a worker that was killed, and would stop the beat for
-    # as long as its timeout. Two beats at once share the work by the store's own locks. A tick that waited is stale.
-    every: dict[str, Any] = {"unique": False, "max_tries": None, "max_schedule_drift": 5, "ttl": 5, "silent": True}
+def make_worker(wirings: Sequence[Wiring]) -> Worker[None]:
+    """A streaq worker whose tasks are the steps of each tenant's beat. Workers of other tenants have a queue of their own."""
+    names = "-".join(wired.settings.tenant for wired in wirings)
+    worker: Worker[None] = Worker(
+        redis_url=wirings[0].settings.redis_url,
+        queue_name=names or "default",
+        concurrency=2 * len(wirings),
+        idle_timeout=timedelta(seconds=5),
+    )
+    for wired in wirings:
+        _beating(worker, wired)
+    return worker
 
-    @worker.cron("* * * * * * *", name="tick", timeout=timedelta(seconds=120), **every)
+
+def _beating(worker: Worker[None], wired: Wiring) -> None:
+    """One tenant's tasks: what fails in one is nothing to another."""
+    of = f":{wired.settings.tenant}" if wired.settings.tenant else ""
+
+    @worker.cron("* * * * * * *", name=f"tick{of}", timeout=timedelta(seconds=120), **EVERY)
     async def tick() -> int:
         return await asyncio.to_thread(beat.beat, wired)
 
-    @worker.cron("* * * * *", name="ring", timeout=timedelta(seconds=120), **every)
+    @worker.cron("* * * * *", name=f"ring{of}", timeout=timedelta(seconds=120), **EVERY)
     async def ring() -> int:
         return await asyncio.to_thread(beat.ring, wired)
 
-    @worker.cron("0 * * * *", name="chase", timeout=timedelta(seconds=120), **every)
+    @worker.cron("0 * * * *", name=f"chase{of}", timeout=timedelta(seconds=120), **EVERY)
     async def chase() -> int:
         await asyncio.to_thread(beat.subscribe, wired)
         return await asyncio.to_thread(beat.chase, wired)
 
-    @worker.cron("* * * * *", name="nightly", timeout=timedelta(hours=1), **every)
+    @worker.cron("* * * * *", name=f"nightly{of}", timeout=timedelta(hours=1), **EVERY)
     async def compare() -> int:
         return await asyncio.to_thread(nightly, wired)
 
-    beat.subscribe(wired)
-    return worker
+    try:
+        beat.subscribe(wired)
+    except Exception as error:
+        _log.warning("the EHR is asked to ring later", tenant=wired.settings.tenant, error=type(error).__name__)
