@@ -54,15 +54,20 @@ class House:
     folder: Path
     port: int = field(default_factory=free_port)
     name: str = "house"
+    database: str = ""
+    redis_url: str = ""
 
     def __post_init__(self) -> None:
         home = self.folder / self.name
         home.mkdir(parents=True)
         self.apps = home / "apps"
         self.apps.mkdir()
-        self.story = Story(folder=home, database=f"sqlite:///{home / 'book.db'}", scenario="pays", day=DAY)
+        self.story = Story(
+            folder=home, database=self.database or f"sqlite:///{home / 'book.db'}", scenario="pays", day=DAY
+        )
         settings = self.story.wiring.settings
         settings.apps, settings.session_secret, settings.ehr_url = self.apps, SECRET, CHART
+        settings.redis_url = self.redis_url
         settings.public_url, settings.files = self.url, home / "files"
         self.keys: dict[str, Any] = {}
 

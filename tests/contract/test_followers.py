@@ -404,6 +404,34 @@ def test_workers_killed_at_random_points_leave_no_event_out(tmp_path: Path, rece
     assert len(numbers) <= expected + killed, "sent again at most once for each kill"
 
 
+def test_the_same_holds_on_postgres_and_redis(
+    tmp_path: Path, receiver: Receiver, fresh_postgres_url: str, redis_url: str
+) -> None:
+    house = House(folder=tmp_path, database=fresh_postgres_url, redis_url=redis_url)
+    house.app("follower", "system/*.cruds", private_hosts=[receiver.place])
+    with house.open(), house.client("follower", "system/*.cruds") as client:
+        follow(house, client, wanted(receiver.url, content="full-resource"))
+        house.paid("ada", "bo")
+        beat.until_quiet(house.story.wiring)
+        assert receiver.numbers() == list(range(1, 13))
+        begun = client.get("$export", headers={"Prefer": "respond-async"})
+        while (answer := client.get(begun.headers["content-location"])).status_code == 202:
+            time.sleep(0.02)
+        for output in answer.json()["output"]:
+            rows = [loads(line) for line in client.get(output["url"]).content.splitlines()]
+            paged: list[dict[str, Any]] = []
+            page = client.get(output["type"], params={"_count": "1"})
+            while True:
+                body = loads(page.content)
+                paged += [entry["resource"] for entry in body["entry"]]
+                further = [link["url"] for link in body["link"] if link["relation"] == "next"]
+                if not further:
+                    break
+                page = client.get(further[0])
+            assert rows == paged, output["type"]
+        assert client.get("Task", params={"patient": "ada", "_summary": "count"}).json()["total"] == 1
+
+
 def worker(house: House) -> subprocess.Popen[bytes]:
     settings = house.story.wiring.settings
     environment = {
