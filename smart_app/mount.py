@@ -113,7 +113,7 @@ class Connected(Checker):
         return [self._way(name) for name in dict.fromkeys([*(run.triggers if run else ()), *chosen]) if self.url]
 
     def _way(self, name: str) -> Way:
-        mark = self._wiring.store.cursor(f"ehr:{name}")
+        mark = self._wiring.store.cursor(f"ehr:{name.partition('=')[0]}")
         try:
             at = datetime.fromisoformat(mark)
         except ValueError:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fhir_billing.cycle.conformance import Conformance, Interaction
-    from fhir_billing.settings import Settings
     from fhir_billing.wiring import Wiring
 
 USABLE, NOT_USABLE, USAGE, NOT_REACHABLE = 0, 1, 2, 3
@@ -82,17 +81,18 @@ def _wrong(args: argparse.Namespace) -> str:
 
 
 def _is_name(text: str) -> bool:
-    return text.replace("-", "").isalnum() and text.isascii() and text == text.lower() and len(text) <= 40
+    return bool(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", text))
 
 
-def _settings(args: argparse.Namespace) -> Settings:
-    """What is set up; of an EHR that is named on the line nothing else is taken from the environment."""
+def _wiring(args: argparse.Namespace) -> Wiring:
+    """What is set up; of an EHR that is named on the line nothing else is taken from the environment, nor from a tenant."""
     from fhir_billing.settings import Settings
+    from fhir_billing.wiring import SystemClock, Wiring, wire
 
     if not args.url:
-        return Settings()
+        return wire()
     found = Settings()
-    return found.model_copy(
+    named = found.model_copy(
         update={
             "ehr_url": args.url.rstrip("/"),
             "ehr_client_id": args.client_id,
@@ -106,6 +106,7 @@ def _settings(args: argparse.Namespace) -> Settings:
             "public_url": getattr(args, "public_url", "") or found.public_url,
         }
     )
+    return Wiring(settings=named, clock=SystemClock())
 
 
 def _tried(wiring: Wiring, args: argparse.Namespace) -> Conformance:
@@ -133,13 +134,11 @@ def _printed(found: Conformance, as_json: bool) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from fhir_billing.cli.opening import opened
-    from fhir_billing.wiring import wire
 
     if not args.save:
-        wiring = wire(_settings(args))
-        return _printed(_tried(wiring, args), args.json)
+        return _printed(_tried(_wiring(args), args), args.json)
     with opened() as kept:
-        found = _tried(wire(_settings(args)), args)
+        found = _tried(_wiring(args) if args.url else kept, args)
         kept.keep_conformance(found)
     return _printed(found, args.json)
 
@@ -157,10 +156,11 @@ def _show(args: argparse.Namespace) -> int:
 
 def _add(args: argparse.Namespace) -> int:
     from fhir_billing import tenants
+    from fhir_billing.domain.errors import BillingError
     from fhir_billing.settings import home
-    from fhir_billing.wiring import wire
 
-    settings = _settings(args)
+    wiring = _wiring(args)
+    settings = wiring.settings
     folder = args.folder or settings.tenants
     if folder is None:
         print("fhir-billing: say where tenant files lie: --folder, or FHIR_BILLING_TENANTS", file=sys.stderr)
@@ -169,7 +169,7 @@ def _add(args: argparse.Namespace) -> int:
     if path.exists():
         print(f"fhir-billing: {path} is there already; it is left as it is", file=sys.stderr)
         return NOT_USABLE
-    found = _tried(wire(settings), args)
+    found = _tried(wiring, args)
     code = _printed(found, args.json)
     if code == NOT_REACHABLE or (code == NOT_USABLE and not args.anyway):
         print(f"fhir-billing: {path} is not written; mend the above, or use --anyway", file=sys.stderr)
@@ -182,6 +182,11 @@ def _add(args: argparse.Namespace) -> int:
     with path.open("x", encoding="utf-8") as file:
         file.write(text)
     print(_next(args, path, settings.public_url.rstrip("/"), found), file=sys.stderr)
+    try:
+        tenants.read_tenants(folder)
+    except BillingError as error:
+        print(f"fhir-billing: {error}", file=sys.stderr)
+        return NOT_USABLE
     return code
 
 
@@ -189,7 +194,8 @@ def _ehr_part(args: argparse.Namespace, found: Conformance) -> dict[str, object]
     """The EHR as the tenant file names it: the key by its path, the secret by its variable."""
     from fhir_billing.ehr import triggers
 
-    looked = [name for name in found.triggers if name in {*triggers.known(), *triggers.RING_BY_THEMSELVES}]
+    known = {*triggers.known(), *triggers.RING_BY_THEMSELVES}
+    looked = [name for name in found.triggers if name.partition("=")[0] in known]
     return {
         "url": found.url,
         "client_id": args.client_id,

@@ -19,7 +19,9 @@ from fhir_billing.ehr import connect as connecting
 from fhir_billing.ehr.check import Wanted, check
 from fhir_billing.ehr.check.probes import KEYS, SYSTEM
 from fhir_billing.ehr.connect import EhrSettings, connect
+from fhir_billing.settings import Settings
 from fhir_billing.store.schema import migrate
+from fhir_billing.tenants import read_tenants
 from tests.conftest import Peer
 from tests.contract.odd_ehr import OddEhr
 from tests.contract.test_ehr import load as load_charts
@@ -263,6 +265,8 @@ def test_adding_an_ehr_writes_its_file_once_and_names_no_secret(
     assert written["ehr"]["triggers"] == ["poll"], "to ring was not tried"
     assert written["ehr"]["key"] == ci_ehr["CI_EHR_KEY"], "by its path"
     assert "PRIVATE" not in text
+    tenant = read_tenants(tmp_path)["clinic-a"]
+    assert tenant.settings(Settings()).ehr_url == ci_ehr["CI_EHR_FHIR"], "an installation reads it"
     assert main(words) == 1, "what is there is left as it is"
     assert (tmp_path / "clinic-a.yaml").read_text(encoding="utf-8") == text
     assert main([*words[:2], "Bad_Name", *words[3:]]) == 2

@@ -44,7 +44,9 @@ def ways(rows: Sequence[Interaction], bench: Bench, also: Sequence[str] = ()) ->
         "sweep": "search-appointments" in works and bench.facts.get("visits-by") == "patient",
         "bulk": "bulk-export" in works and not by_state,
     }
-    return tuple(dict.fromkeys([*(way for way, yes in chosen.items() if yes), *also]))
+    group = bench.facts.get("bulk-group", "")
+    named = {"bulk": f"bulk={group}"} if group else {}
+    return tuple(dict.fromkeys([*(named.get(way, way) for way, yes in chosen.items() if yes), *also]))
 
 
 def able(need: Need, bench: Bench) -> bool:
@@ -85,7 +87,7 @@ def rung(bench: Bench) -> Rung | None:
 
 def found_sentence(triggers: Sequence[str]) -> str:
     """How closed visits are found, as a sentence."""
-    said = [WAYS.get(name, name) for name in triggers]
+    said = [WAYS.get(name.partition("=")[0], name) for name in triggers]
     return (
         f"Visits are found by {', then '.join(said)}." if said else "Visits are found by nothing: see what is missing."
     )

@@ -225,7 +225,8 @@ def _export(bench: Bench) -> Verdict:
         answer = bench.ask("GET", path, query, headers={"Prefer": "respond-async"})
         where = answer.headers.get("content-location", "")
         if answer.status == 202 and where:
-            bench.facts["bulk"] = "group" if path.startswith("Group") else "system"
+            bench.facts["bulk"] = path.split("/")[0].lower() if path.startswith("Group") else "system"
+            bench.facts["bulk-group"] = path.split("/")[1] if path.startswith("Group") else ""
             over = _stopped(bench, where)
             return works(f"{bench.facts['bulk']} export begins{'' if over else '; it could not be stopped again'}")
         said.append(answer)
