@@ -15,6 +15,7 @@ from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
 from fhir_billing.worker import heard, mllp, subscribing, topics
+from fhir_billing.worker.ahead import Ahead
 from fhir_billing.worker.waiting import wait_for
 
 _log = log("worker")
@@ -106,11 +107,14 @@ def answer_doorbells(wiring: Wiring) -> int:
     ripe = wiring.store.doorbells(now)
     waiting = _by_visit(wiring.store.doorbells(now + FOREVER)) if ripe else {}
     count, done = 0, set[int]()
-    for bell in ripe:
-        if bell.id not in done:
-            bells = waiting.get(_encounter(bell)) or [bell]
-            done.update(one.id for one in bells)
-            count += _answered(wiring, bells)
+    plain = dict.fromkeys(_encounter(bell) for bell in ripe if bell.channel not in {CDS_HOOK, *topics.CHANNELS})
+    visits = [encounter for encounter in plain if encounter]
+    with Ahead(wiring.ehr[0] if wiring.ehr else None, visits, wiring.settings.ehr_at_once) as ahead:
+        for bell in ripe:
+            if bell.id not in done:
+                bells = waiting.get(_encounter(bell)) or [bell]
+                done.update(one.id for one in bells)
+                count += _answered(wiring, bells, ahead)
     return count
 
 
@@ -134,12 +138,12 @@ def _encounter(bell: Message) -> str:
     return str(said.get("encounter", "")) if isinstance(said, dict) else ""
 
 
-def _answered(wiring: Wiring, bells: Sequence[Message]) -> int:
+def _answered(wiring: Wiring, bells: Sequence[Message], ahead: Ahead) -> int:
     """Answer bells that ask for one thing; how many are done. The oldest has found it."""
     first, *others = bells
     store, now = wiring.store, wiring.clock.now()
     try:
-        said = _answer(wiring, bells)
+        said = _answer(wiring, bells, ahead)
     except NotNow as error:
         for bell in bells:
             store.doorbell_later(bell.id, error.say, now + _wait(bell, error))
@@ -162,7 +166,7 @@ def _wait(bell: Message, error: NotNow) -> timedelta:
     return error.wait if isinstance(error, NotClosedYet) else wait_for(bell.attempts, error)
 
 
-def _answer(wiring: Wiring, bells: Sequence[Message]) -> str:
+def _answer(wiring: Wiring, bells: Sequence[Message], ahead: Ahead) -> str:
     bell = bells[0]
     if bell.who == STRANGER:
         raise NotAllowed("a notification without the right secret is not followed")
@@ -181,7 +185,7 @@ def _answer(wiring: Wiring, bells: Sequence[Message]) -> str:
         return left
     if found_by <= set(topics.CHANNELS) and _is_read(wiring, encounter):
         return f"{encounter} was read in this version"
-    return read_visit(wiring, encounter, found_by=str(said.get("found_by", "")))
+    return read_visit(wiring, encounter, found_by=str(said.get("found_by", "")), ahead=ahead)
 
 
 def _not_closed(wiring: Wiring, encounter: str, bells: Sequence[Message]) -> str:
@@ -205,11 +209,13 @@ def _is_read(wiring: Wiring, encounter: str) -> bool:
     return seen is not None and seen.version == known.version
 
 
-def read_visit(wiring: Wiring, encounter: str, *, found_by: str) -> str:
+def read_visit(wiring: Wiring, encounter: str, *, found_by: str, ahead: Ahead | None = None) -> str:
     """Read a visit from the EHR, lay the charges on it that only HL7 v2 brought, and keep what was read."""
     if wiring.ehr is None:
         return "no EHR is set up"
-    resources, of_charges = heard.laid(wiring, encounter, wiring.ehr[0].gather(encounter))
+    reader = wiring.ehr[0]
+    read = ahead.gather(reader, encounter) if ahead else reader.gather(encounter)
+    resources, of_charges = heard.laid(wiring, encounter, read)
     body = dumps({"encounter": encounter, "found_by": found_by, "resources": resources})
     return keep_visit(wiring, encounter, body, found_by=found_by, at=wiring.clock.now()) + of_charges
 
