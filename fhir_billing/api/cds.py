@@ -26,6 +26,7 @@ from fhir_billing.cds.feedback import Heard, read_feedback
 from fhir_billing.cds.hook import Call, Hook, Known
 from fhir_billing.cds.request import Request as Asked
 from fhir_billing.cds.request import read_request
+from fhir_billing.cycle.ports import Sighting
 from fhir_billing.cycle.records import Kind
 from fhir_billing.domain.errors import BillingError, MalformedResource, SignInNeeded
 from fhir_billing.domain.question import Question
@@ -33,12 +34,14 @@ from fhir_billing.doors import Door
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
+from fhir_billing.worker import ringing
 
 router = APIRouter()
 MOST_BYTES: Final = 4_000_000
 MOST_FEEDBACK: Final = 200_000
 PATH: Final = "/cds-services"
 JSON: Final = "application/json"
+DISCHARGE: Final = "encounter-discharge"
 
 
 @router.get(PATH)
@@ -114,11 +117,18 @@ def _cards(wiring: Wiring, hook: Hook, caller: Caller, body: bytes) -> dict[str,
     known = cds_chart.known(asked, hook, wiring)
     cards = _said(hook, _call(wiring, hook, asked, known))
     _audit(wiring, hook, caller, asked, cards)
+    _ring(wiring, hook, asked)
     shown = {
         "label": wiring.site.title or wiring.site.billing.name,
         "launch": wiring.settings.public_url.rstrip("/") + "/launch",
     }
     return {"cards": [as_json(card, instance=asked.instance, hook=hook.id, **shown) for card in cards]}
+
+
+def _ring(wiring: Wiring, hook: Hook, asked: Asked) -> None:
+    """A clinician is about to close a visit of our chart: it is asked for in a while, whatever the cards said."""
+    if hook.hook == DISCHARGE and asked.encounter and cds_chart.is_ours(asked, wiring):
+        ringing.rang(wiring, Sighting(encounter=f"Encounter/{asked.encounter}"), found_by=ringing.CDS_HOOK)
 
 
 def _said(hook: Hook, call: Call) -> list[Card]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -32,17 +31,14 @@ def listen(client: FhirClient, subscription: str, stopped: Callable[[], bool]) -
     """Bind, and give what comes until it is stopped, the token ends or the line breaks. Raises EhrUnavailable."""
     token, address, ends = _token(client, subscription)
     try:
-        with closing(_opened(address)) as line:
+        with connect(
+                address, open_timeout=10, close_timeout=2, ping_interval=PING, ping_timeout=PING,
+                max_size=MOST_BYTES, proxy=None,
+            ) as line:  # fmt: skip
             line.send(f"bind-with-token: {token}")
             yield from _heard(line, ends, stopped)
     except (OSError, WebSocketException) as error:
         raise EhrUnavailable(f"the EHR's line is closed ({type(error).__name__})") from None
-
-
-def _opened(address: str) -> ClientConnection:
-    return connect(
-        address, open_timeout=10, close_timeout=2, ping_interval=PING, ping_timeout=PING, max_size=MOST_BYTES, proxy=None
-    )  # fmt: skip
 
 
 def _heard(line: ClientConnection, ends: float, stopped: Callable[[], bool]) -> Iterator[bytes]:

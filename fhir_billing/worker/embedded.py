@@ -9,7 +9,7 @@ from contextlib import nullcontext
 
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
-from fhir_billing.worker import beat, mllp
+from fhir_billing.worker import beat, listening, mllp
 from fhir_billing.worker.nightly import nightly
 
 _log = log("worker")
@@ -47,7 +47,7 @@ class Heart:
 
     def run(self) -> None:
         """Beat, wait, beat; a fault is logged and the next beat tries again."""
-        with self._ears or nullcontext():
+        with self._ears or nullcontext(), listening.listening(self.wiring, self.wake):
             while not self._stop.is_set():
                 self._once()
                 self._wake.wait(self.wiring.settings.beat_seconds)

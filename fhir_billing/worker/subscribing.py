@@ -1,7 +1,7 @@
 """An EHR is asked to ring in every way that is set and that works there; asking again changes nothing.
 
-The ways are those that the site's settings name; with `hook` unnamed, a plain hook is asked for all the same where no topic
-is, for it costs nothing and is the quickest. What cannot be had is said once in the log, and the others find the visit.
+The ways are those that the site's settings or the conformance run name; where they name none, a plain hook is asked for all the
+same, for it costs nothing and is the quickest. A websocket is asked for only where somebody has seen it work. What cannot be had is said once in the log, and the others find the visit.
 """
 
 from __future__ import annotations
@@ -48,11 +48,9 @@ def ways(wiring: Wiring) -> Sequence[str]:
     run = conformance.load(wiring.store.cursor(CHECKED))
     if run is not None:
         named += run.triggers
-    asked = [way for way in NEEDS if way in named]
-    if "hook" not in asked and "topic" not in asked:
-        asked.insert(0, "hook")
     if run is None:
-        return [way for way in asked if way != "websocket"]
+        return [way for way in ("hook", "topic") if way in named] or ["hook"]
     failed = {one.key for one in run.interactions if one.found in {Found.MISSING, Found.FORBIDDEN, Found.IGNORED}}
     works = {one.key for one in run.interactions if one.found is Found.WORKS}
-    return [way for way in asked if NEEDS[way] not in failed and (way != "websocket" or NEEDS[way] in works)]
+    asked = [way for way in NEEDS if way in named and (way != "websocket" or NEEDS[way] in works)]
+    return [way for way in asked or ["hook"] if NEEDS[way] not in failed]
