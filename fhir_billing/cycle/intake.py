@@ -20,6 +20,7 @@ from fhir_billing.domain import posting
 from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.errors import MalformedResource
 from fhir_billing.domain.lifecycle import Event, State
+from fhir_billing.domain.money import Money, spoken
 from fhir_billing.domain.question import Answer
 from fhir_billing.fhir.amend import amend
 from fhir_billing.fhir.claim import read_claim
@@ -69,8 +70,9 @@ def _accounted(turn: Turn, source: Message) -> Result:
     visit = replace(_record(source, drafted, known, str(body.get("found_by", ""))), version=version)
     if drafted.outcome == "self-pay" and any(map(late.has_left, turn.book.claims(encounter=encounter))):
         visit = replace(visit, outcome=known.outcome if known else "billed")  # a payer may still pay: a person decides
-    elif drafted.outcome == "self-pay":
-        _ask_the_patient(turn, visit, known)
+    else:
+        wanted = visit.charge if drafted.outcome == "self-pay" else 0
+        _ask_the_patient(turn, visit.number, visit.patient, known, wanted)
     was_gone = known is not None and known.outcome == "voided"
     changed_late = _claims(turn, source, drafted, was_gone=was_gone)
     turn.book.save_visit(replace(visit, changed_after_send=changed_late))
@@ -130,14 +132,19 @@ def _outcome(drafted: DraftedVisit) -> str:
     return "billed" if all(claim.is_ready for claim in drafted.claims) else "held"
 
 
-def _ask_the_patient(turn: Turn, visit: VisitRecord, known: VisitRecord | None) -> None:
-    """A visit without coverage is the patient's to pay; a changed charge posts the difference."""
-    before = known.charge if known and known.outcome == "self-pay" else 0
-    if visit.charge != before:
-        journal = posting.patient_billed(
-            visit=visit.number, patient=visit.patient, amount=visit.charge - before, on=turn.today
-        )
-        turn.post(replace(journal, key=f"{journal.key}:{turn.message.sha256[:8]}") if before else journal)
+def _ask_the_patient(turn: Turn, number: str, patient: str, known: VisitRecord | None, wanted: Money) -> None:
+    """A visit without coverage is the patient's to pay, and one that is so no more is not; the difference is posted."""
+    change = wanted - (known.charge if known and known.outcome == "self-pay" else 0)
+    if not change:
+        return
+    journal = posting.patient_billed(visit=number, patient=patient, amount=change, on=turn.today)
+    if any(one.key == journal.key for one in turn.book.journals(number)):
+        journal = replace(journal, key=f"{journal.key}:{turn.message.sha256[:8]}")
+    if change < 0:
+        journal = replace(journal, because=f"Took back {spoken(-change)} of the patient's bill")
+    turn.post(journal)
+    if change < 0:
+        turn.settle_patient(number, patient, f"{journal.key}:applied")
 
 
 def _claims(turn: Turn, source: Message, drafted: DraftedVisit, *, was_gone: bool) -> bool:
@@ -267,6 +274,7 @@ def _gone(turn: Turn, source: Message, encounter: str, version: str, status: str
         elif late.has_left(claim):
             stands = late.void(turn, claim, row, source) or stands
     if known:
+        _ask_the_patient(turn, known.number, known.patient, known, 0)
         gone = replace(known, outcome="voided", changed_after_send=stands, message=turn.message.id, version=version)
         turn.book.save_visit(gone)
     reconcile.agrees(turn, encounter, f"Read again: {status or 'not in the chart'}")

@@ -164,3 +164,42 @@ def test_a_visit_that_comes_back_from_an_error_is_billed_under_the_next_number(s
     assert {n: c.state for n, c in story.claims().items()} == {number: State.VOIDED, f"{number}-A1": State.READY}
     assert proposals(story) == []
     assert story.replay_is_equal(tmp_path)
+
+
+def test_a_self_pay_visit_that_was_an_error_is_owed_no_more_and_owed_again_when_it_comes_back(
+    story: Story, tmp_path: Path
+) -> None:
+    def hal(version: int, status: str = "finished") -> Resources:
+        found = charts.finished(charts.chart("hal"))
+        for resource in found:
+            if resource["resourceType"] == "Encounter":
+                resource.update(status=status, meta={"versionId": str(version)})
+        return found
+
+    name = charts.encounter_of(hal(1))
+    story.visit(name, hal(1))
+    with story.wiring.store.begin() as book:
+        visit = book.visit(name)
+    assert visit is not None and visit.outcome == "self-pay"
+    owed = story.balances(visit.number)
+    assert list(owed) == ["PT"]
+    for version in (2, 4):
+        story.visit(name, hal(version, "entered-in-error"))
+        assert story.balances(visit.number) == {}
+        story.visit(name, hal(version + 1))
+        assert story.balances(visit.number) == owed
+    story.act("pay", claim=visit.number, amount="10.00", how="cash")
+    story.visit(name, hal(6, "cancelled"))
+    assert story.balances(visit.number) == {"BK": "10.00", "UN": "-10.00"}, "what was paid is the patient's again"
+    assert story.whole_book() == 0
+    assert story.replay_is_equal(tmp_path)
+
+
+def test_the_store_tells_what_it_knows_of_some_days(story: Story) -> None:
+    story.visit(VISIT, chart(7))
+    day = story.wiring.site.local(story.clock.now())
+    (known,) = story.wiring.store.known(day, day)
+    assert (known.encounter, known.version, known.outcome) == (VISIT, "7", "billed")
+    assert known.read_at is not None
+    later = day.replace(year=day.year + 1)
+    assert list(story.wiring.store.known(later, later)) == []
