@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from fhir_billing.cli import main
-from fhir_billing.cycle.conformance import Conformance, Found, dump, load
+from fhir_billing.cycle.conformance import Conformance, Found, Interaction, dump, load
 from fhir_billing.ehr import check as checking
 from fhir_billing.ehr import connect as connecting
 from fhir_billing.ehr.check import Wanted, check
@@ -184,6 +184,39 @@ def test_an_ehr_that_refuses_the_scopes_we_ask_for_says_so_in_the_row_of_the_tok
     run = check(settings, Wanted(), datetime.now(UTC))
     assert found(run)["token"] is Found.FORBIDDEN
     assert not run.is_usable()
+
+
+def test_a_client_secret_is_enough_where_an_ehr_insists_on_one(
+    ci_ehr: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THE_SECRET_OF_THIS_TEST", "backend-secret")
+    settings = EhrSettings(
+        url=ci_ehr["CI_EHR_FHIR"],
+        client_id="billing-backend-secret",
+        secret_env="THE_SECRET_OF_THIS_TEST",
+        token_url=ci_ehr["CI_EHR_AUTH"] + "/auth/token",
+        scopes=ALL,
+    )
+    run = check(settings, Wanted(), datetime.now(UTC))
+    assert found(run)["token"] is Found.WORKS
+    assert run.granted_scopes
+
+
+class Enough(Exception):
+    """Somebody stopped it."""
+
+
+def test_a_check_that_is_stopped_half_way_takes_its_probes_away(open_ehr: str) -> None:
+    def step(done: int, total: int, row: Interaction) -> None:
+        if row.key == "write-document":
+            raise Enough
+
+    with pytest.raises(Enough):
+        check(EhrSettings(url=open_ehr), Wanted(writes=True), datetime.now(UTC), step)
+    client = connect(EhrSettings(url=open_ehr))[0].client
+    for kind in (*KEYS, "Subscription"):
+        held = list(client.search(kind, {"_count": "1000"}))
+        assert not [r for r in held if "conformance-probe" in json.dumps(r, default=str)], kind
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from datetime import datetime
 import httpx2
 
 from fhir_billing.cycle.conformance import Conformance, Found, Interaction
-from fhir_billing.domain.errors import BillingError, EhrUnavailable
+from fhir_billing.domain.errors import BillingError, EhrUnavailable, NotAllowed
 from fhir_billing.ehr import rungs
 from fhir_billing.ehr.check import choosing, closing, connection, reading, writing
 from fhir_billing.ehr.check.asking import Answer, Bench, Try, Verdict, missing, not_tried
@@ -90,7 +90,7 @@ def _asked(bench: Bench, path: str, accept: str) -> Answer:
 
 def _signs_in(settings: EhrSettings) -> bool:
     """Whether there is a key or a secret to sign in with."""
-    return bool(settings.key or getattr(settings, "secret", "") or getattr(settings, "secret_env", ""))
+    return bool(settings.key or settings.secret_env or settings.secret_file)
 
 
 def _tried(one: Try, bench: Bench, silent: int) -> tuple[Verdict, int]:
@@ -102,6 +102,8 @@ def _tried(one: Try, bench: Bench, silent: int) -> tuple[Verdict, int]:
         return one.attempt(bench), 0
     except EhrUnavailable as error:
         return missing(error.say), silent + 1
+    except NotAllowed as error:
+        return Verdict(found=Found.FORBIDDEN, say=error.say), 0
     except BillingError as error:
         return missing(error.say), silent
     except (ValueError, TypeError, KeyError, AttributeError) as error:
