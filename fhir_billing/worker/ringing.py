@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -96,7 +97,7 @@ def rang(wiring: Wiring, sighting: Sighting, *, found_by: str, at: datetime | No
     """Keep a doorbell for a sighting, once for each version of a visit; False when it is known."""
     said = {"encounter": sighting.encounter, "version": sighting.version, "found_by": found_by}
     now = at or wiring.clock.now()
-    key = f"{sighting.encounter}:{sighting.version or now.isoformat()}"
+    key = f"{sighting.encounter}:{sighting.version or sighting.at or now.isoformat()}"
     _, new = wiring.store.keep(Kind.DOORBELL, key, json.dumps(said).encode(), at=now, channel=found_by, who=found_by)
     return new
 
@@ -104,18 +105,27 @@ def rang(wiring: Wiring, sighting: Sighting, *, found_by: str, at: datetime | No
 def answer_doorbells(wiring: Wiring) -> int:
     """Read each visit that rang from the EHR again, and keep what was read; a storm of bells for one visit is one reading."""
     now = wiring.clock.now()
-    ripe = wiring.store.doorbells(now)
+    several = bool(wiring.settings.redis_url)
+    ripe = _elsewhere(wiring.store.doorbells(now)) if several else wiring.store.doorbells(now)
     waiting = _by_visit(wiring.store.doorbells(now + FOREVER)) if ripe else {}
     count, done = 0, set[int]()
     plain = dict.fromkeys(_encounter(bell) for bell in ripe if bell.channel not in {CDS_HOOK, *topics.CHANNELS})
     visits = [encounter for encounter in plain if encounter]
     with Ahead(wiring.ehr[0] if wiring.ehr else None, visits, wiring.settings.ehr_at_once) as ahead:
         for bell in ripe:
-            if bell.id not in done:
+            if several and not wiring.store.waits(bell.id):
+                ahead.leave(_encounter(bell))
+            elif bell.id not in done:
                 bells = waiting.get(_encounter(bell)) or [bell]
                 done.update(one.id for one in bells)
                 count += _answered(wiring, bells, ahead)
     return count
+
+
+def _elsewhere(ripe: list[Message]) -> list[Message]:
+    """The same bells from another one on: workers that share a book begin at different places and meet late."""
+    start = secrets.randbelow(len(ripe)) if ripe else 0
+    return [*ripe[start:], *ripe[:start]]
 
 
 def _by_visit(bells: Iterable[Message]) -> dict[str, list[Message]]:

@@ -111,6 +111,16 @@ def test_no_money_and_no_name_stands_on_a_card(ehr: Ehr, server: FhirServer) -> 
     assert "Zztest" not in text and "125" not in text and "$" not in text
 
 
+def test_a_discharge_rings_for_its_visit_and_no_other_hook_does(ehr: Ehr, server: FhirServer) -> None:
+    for hook in sorted(all_hooks()):
+        ehr.cards(hook, prefetch=prefetch(server.chart, hook))
+    bells = ehr.story.wiring.store.doorbells_by("cds-hook")
+    assert bells and {json.loads(bell.body)["encounter"] for bell in bells} == {"Encounter/e"}
+    before = len(bells)
+    ehr.cards("billing-encounter-start", prefetch=prefetch(server.chart, "billing-encounter-start"))
+    assert len(ehr.story.wiring.store.doorbells_by("cds-hook")) == before
+
+
 def test_the_same_call_gives_cards_the_same_names(ehr: Ehr, server: FhirServer) -> None:
     first = ehr.cards(DISCHARGE, prefetch=prefetch(server.chart, DISCHARGE))
     assert ehr.cards(DISCHARGE, prefetch=prefetch(server.chart, DISCHARGE)) == first
