@@ -8,11 +8,11 @@ Spec: RFC 9110 7.4 (421 Misdirected Request).
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from contextlib import AsyncExitStack
 from types import SimpleNamespace
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
@@ -26,6 +26,7 @@ from fhir_billing.wiring import Installation, with_secret
 
 AGAIN_SECONDS = 15
 """After so long a tenant that could not start is tried again."""
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _log = log("serve")
 
 
@@ -103,13 +104,10 @@ class ByHost:
 
 
 def host_of(scope: Scope) -> str:
-    """The host that a request is for, without its port; empty when it names none or several."""
+    """The host that a request is for, without its port; empty when it names none, several, or somebody at a host."""
     said = [value for name, value in scope["headers"] if name == b"host"]
-    try:
-        found = urlsplit(f"//{said[0].decode('ascii')}").hostname if len(said) == 1 else ""
-    except ValueError:
-        found = ""
-    return (found or "").removesuffix(".")
+    found = _HOST.fullmatch(said[0].decode("latin-1")) if len(said) == 1 else None
+    return found[1].strip("[]").lower().removesuffix(".") if found else ""
 
 
 def _nobody() -> Response:
