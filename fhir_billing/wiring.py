@@ -20,10 +20,11 @@ from fhir_billing.cycle.ports import Channel, Clock, EhrReader, EhrWriter, Vault
 from fhir_billing.domain.errors import SecretMissing, SiteConfig, StoreMissing
 from fhir_billing.doors import Door, UserChart, entered, read_doors
 from fhir_billing.ehr.backend_auth import public_keys
-from fhir_billing.ehr.connect import TIMEOUT, EhrSettings, UserEhr, connect, connect_as
+from fhir_billing.ehr.connect import TIMEOUT, Ehr, EhrSettings, UserEhr, connect, connect_as
 from fhir_billing.ehr.pace import Limits, LocalPace, Pace
 from fhir_billing.ehr.pace_redis import RedisPace
 from fhir_billing.ehr.smart import SmartClient
+from fhir_billing.ehr.teller import Teller
 from fhir_billing.ehr.ways import Ways
 from fhir_billing.mapping.site import Site
 from fhir_billing.payers import ChannelSettings
@@ -92,6 +93,17 @@ class Wiring:
             run = self.conformance
         settings = replace(self.ehr_settings, gathering=run.gathering if run else "")
         return connect(settings, self.vault if self.settings.session_secret else None, self.pace)
+
+    @property
+    def teller(self) -> Teller | None:
+        """How the chart is told of claims; None without an EHR that speaks FHIR."""
+        writer = self.ehr[1] if self.ehr else None
+        if not isinstance(writer, Ehr):
+            return None
+        s = self.settings
+        return Teller(
+            client=writer.client, store=self.store, clock=self.clock, site=self.site, rung=s.ehr_rung, url=s.ehr_url
+        )
 
     @cached_property
     def pace(self) -> Pace:

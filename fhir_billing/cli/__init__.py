@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "ledger": "what each claim was billed, paid, adjusted and still owes",
     "replay": "rebuild the book from its inbox and compare",
     "reconcile": "the chart's visits beside the book: missing, changed, gone",
+    "sync": "make the chart equal to the book, and say what differed",
     "why": "the biography of one claim",
     "lifecycle": "the lifecycle as a Mermaid picture",
     "serve": "the desk and the HTTP edge",
