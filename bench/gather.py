@@ -10,10 +10,11 @@ import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,22 +53,45 @@ class Exchange:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds of one visit, the middle of many."""
+
+    bare: float
+    reading: float
+    """Its resources gathered."""
+    alone: float
+    """From the doorbell to the draft, one visit at a time."""
+    many: float
+    """The same when all have closed together."""
+    requests: int
+
+
 def measure() -> list[dict[str, Any]]:
     """The ratio on each EHR, and closes a second."""
-    with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
-        return [*_measured(Path(folder), "sekmet"), *_measured(Path(folder), "medplum router")]
+    rows: list[dict[str, Any]] = []
+    for name in ("sekmet", "medplum router"):
+        with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
+            rows += _measured(Path(folder), name)
+    return rows
 
 
 def _measured(folder: Path, name: str) -> Iterator[dict[str, Any]]:
     with _ehr(folder, name) as settings:
         visits = _loaded(settings)
-        ratio, ours, requests = _ratio(folder / f"{name}.db", settings, visits)
-        yield {
-            "name": f"visit closed to claim drafted, {name}",
-            "ratio": ratio,
-            "against": "the same HTTP exchanges, bare httpx2",
-            "sizes": f"{len(visits)} visits, {requests / len(visits):.1f} requests and {1000 * ours:.1f} ms each, SQLite with full sync",
-        }
+        times = _times(folder, settings, visits)
+        sizes = f"{len(visits)} visits, {times.requests / len(visits):.1f} requests, {{:.1f}} ms each, SQLite with full sync"
+        for what, took in (
+            ("read", times.reading),
+            ("closed to drafted, alone", times.alone),
+            ("closed to drafted, many", times.many),
+        ):
+            yield {
+                "name": f"a visit {what}, {name}",
+                "ratio": took / times.bare,
+                "against": f"the same HTTP exchanges, bare httpx2: {1000 * times.bare:.1f} ms",
+                "sizes": sizes.format(1000 * took),
+            }
         if name == "sekmet":
             one, two = (_closes(folder / f"{workers}.db", settings, visits, workers) for workers in (1, 2))
             yield {
@@ -113,42 +137,62 @@ def _loaded(settings: EhrSettings) -> list[str]:
     return found
 
 
-def _wired(database: Path, settings: EhrSettings) -> Wiring:
+def _wired(database: Path, settings: EhrSettings, *, several: bool = False) -> Wiring:
     url = f"sqlite:///{database}"
     migrate(url)
-    wiring = Wiring(settings=Settings(database=url, redis_url="", ehr_url=settings.url), clock=StillClock())
+    shared = "redis://nobody.example" if several else ""
+    """It is never called: it says that other workers share the book."""
+    wiring = Wiring(settings=Settings(database=url, redis_url=shared, ehr_url=settings.url), clock=StillClock())
     made = connect(settings)
     wiring.__dict__["ehr"] = made
     wiring.site  # noqa: B018 - compiled before the clock runs
     return wiring
 
 
-def _ratio(database: Path, settings: EhrSettings, visits: list[str]) -> tuple[float, float, int]:
-    """Our time over the bare time, visit by visit in turns; the middle visit's time of ours; all requests."""
-    wiring = _wired(database, settings)
+def _times(folder: Path, settings: EhrSettings, visits: list[str]) -> Times:
+    """Visit by visit in turns with the bare exchanges, so that a busy machine troubles both."""
+    wiring = _wired(folder / "alone.db", settings)
     heard: list[Exchange] = []
     reader = wiring.ehr[0] if wiring.ehr else None
     assert isinstance(reader, UserEhr)
     reader.client._http.event_hooks = {"request": [lambda request: heard.append(_recorded(request))]}  # noqa: SLF001
     reader.client.sign_in()
-    ours, bare, requests = [], [], 0
+    reader.gather(visits[0])
+    reading, alone, bare, requests = [], [], [], 0
     with httpx2.Client(timeout=30) as http:
         for visit in visits:
+            reading.append(_seconds(partial(reader.gather, visit)))
             heard.clear()
-            begun = time.perf_counter()
-            rang(wiring, Sighting(encounter=visit, version="1"), found_by="hook")
-            answer_doorbells(wiring)
-            work(wiring)
-            ours.append(time.perf_counter() - begun)
+            alone.append(_seconds(partial(_closed, wiring, [visit])))
             requests += len(heard)
-            begun = time.perf_counter()
-            for one in heard:
-                http.request(one.method, one.url, headers=one.headers, content=one.body)
-            bare.append(time.perf_counter() - begun)
+            bare.append(
+                _seconds(lambda: [http.request(e.method, e.url, headers=e.headers, content=e.body) for e in heard])
+            )
+    _whole(wiring, visits)
+    wiring = _wired(folder / "many.db", settings)
+    many = _seconds(lambda: _closed(wiring, visits)) / len(visits)
+    _whole(wiring, visits)
+    middle = statistics.median
+    return Times(bare=middle(bare), reading=middle(reading), alone=middle(alone), many=many, requests=requests)
+
+
+def _closed(wiring: Wiring, visits: list[str]) -> None:
+    for visit in visits:
+        rang(wiring, Sighting(encounter=visit, version="1"), found_by="hook")
+    answer_doorbells(wiring)
+    work(wiring)
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    act()
+    return time.perf_counter() - begun
+
+
+def _whole(wiring: Wiring, visits: list[str]) -> None:
     with wiring.store.begin() as book:
-        assert len(book.claims()) == len(visits), "every visit has its claim"
+        assert len(book.claims()) == len(visits), "every visit has its claim, once"
     wiring.store.close()
-    return statistics.median(ours) / statistics.median(bare), statistics.median(ours), requests
 
 
 def _recorded(request: httpx2.Request) -> Exchange:
@@ -165,7 +209,7 @@ def _closes(database: Path, settings: EhrSettings, visits: list[str], workers: i
         rang(wiring, Sighting(encounter=visit, version="1"), found_by="hook")
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(workers + 1)
-    started = [context.Process(target=_worker, args=(database, settings, ready)) for _ in range(workers)]
+    started = [context.Process(target=_worker, args=(database, settings, workers > 1, ready)) for _ in range(workers)]
     for one in started:
         one.start()
     ready.wait(60)
@@ -173,14 +217,12 @@ def _closes(database: Path, settings: EhrSettings, visits: list[str], workers: i
     for one in started:
         one.join()
     took = time.perf_counter() - begun
-    with wiring.store.begin() as book:
-        assert len(book.claims()) == len(visits), "every visit has its claim, once"
-    wiring.store.close()
+    _whole(wiring, visits)
     return len(visits) / took
 
 
-def _worker(database: Path, settings: EhrSettings, ready: Any) -> None:
-    wiring = _wired(database, settings)
+def _worker(database: Path, settings: EhrSettings, several: bool, ready: Any) -> None:
+    wiring = _wired(database, settings, several=several)
     ready.wait(60)
     while wiring.store.doorbells(AT):
         answer_doorbells(wiring)

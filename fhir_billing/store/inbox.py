@@ -123,6 +123,11 @@ def doorbells(connection: Connection, bodies: Bodies, now: datetime) -> list[Mes
     return messages(connection, bodies, picked().where(*waits, ripe).order_by(inbox.c.id))
 
 
+def waits(connection: Connection, message_id: int) -> bool:
+    """Whether a message still waits: another worker may have had it."""
+    return connection.execute(select(inbox.c.outcome).where(inbox.c.id == message_id)).scalar() == Outcome.WAITING
+
+
 def doorbells_by(connection: Connection, bodies: Bodies, channel: str) -> list[Message]:
     """All doorbells of one channel, oldest first."""
     of_channel = (inbox.c.kind == Kind.DOORBELL, inbox.c.channel == channel)

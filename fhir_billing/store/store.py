@@ -89,6 +89,11 @@ class SqlStore:
         with self.reading() as connection:
             return inbox.doorbells(connection, self._bodies, now)
 
+    def waits(self, message_id: int) -> bool:
+        """Whether a message still waits to be worked."""
+        with self.reading() as connection:
+            return inbox.waits(connection, message_id)
+
     def doorbells_by(self, channel: str) -> list[Message]:
         """Every doorbell that came by a channel, worked or not."""
         with self.reading() as connection:

@@ -47,6 +47,12 @@ class Ahead:
                 self._coming[following] = future
         return coming.result() if coming is not None else reader.gather(encounter)
 
+    def leave(self, encounter: str) -> None:
+        """A visit that will not be asked for after all."""
+        self._coming.pop(encounter, None)
+        if encounter in self._waiting:
+            self._waiting.remove(encounter)
+
     def _send(self, encounter: str) -> Future[list[Resource]] | None:
         if self._few is None or self._reader is None:
             return None
