@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from fhir_billing.fhir.ours import CLAIM_NUMBER
 from fhir_billing.mapping.shape import SHAPES, faults
 
 Resource: TypeAlias = dict[str, Any]
@@ -108,7 +109,7 @@ class Chart:
             )
             return
         kind = resource["resourceType"]
-        if kind not in SHAPES:
+        if kind not in SHAPES or _is_told_by_us(resource):
             return
         identity = resource.get("id")
         if identity is None and url:
@@ -403,3 +404,10 @@ def gathered(resources: Iterable[Any], *, file: str = "") -> Chart:
 
 
 __all__ = ["NOT_BILLED", "Chart", "Complaint", "Key", "Resource", "Unread", "gathered"]
+
+
+def _is_told_by_us(resource: Resource) -> bool:
+    """Whether it is a charge that we entered from a claim: it is no source of that claim."""
+    rows = resource.get("identifier")
+    ours = isinstance(rows, list) and any(isinstance(r, dict) and r.get("system") == CLAIM_NUMBER for r in rows)
+    return resource.get("resourceType") == "ChargeItem" and ours
