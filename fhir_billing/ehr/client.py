@@ -239,6 +239,16 @@ class FhirClient:
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
         return self._send(method, path, {**bearer, **headers}, params=params, body=body)
 
+    def forbidden(self, path: str) -> ScopeMissing | None:
+        """Why a GET is not granted to us, known before it is asked; it may stand in a batch, where some EHRs look at no scope."""
+        try:
+            if self._token:
+                self._token.value()
+            self._granted("GET", path)
+        except ScopeMissing as error:
+            return error
+        return None
+
     def _granted(self, method: str, path: str) -> None:
         """What the EHR said that it does not grant is not asked for."""
         granted = self._token.granted if self._token else frozenset()

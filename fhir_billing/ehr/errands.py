@@ -45,9 +45,12 @@ class Errand:
 def ask(client: FhirClient, errands: Sequence[Errand]) -> list[Answer]:
     """The answer to each, in order. Raises NotNow when the EHR cannot answer now."""
     if len(errands) > 1 and client.ways.batch is not False:
-        found = _in_batches(client, errands)
+        forbidden = [client.forbidden(errand.url) for errand in errands]
+        asked = [errand for errand, error in zip(errands, forbidden, strict=True) if error is None]
+        found = _in_batches(client, asked) if asked else []
         if found is not None:
-            return found
+            answers_in_order = iter(found)
+            return [error or next(answers_in_order) for error in forbidden]
     if len(errands) < 2:
         return [_singly(client, errand) for errand in errands]
     with ThreadPoolExecutor(max_workers=AT_ONCE) as few:

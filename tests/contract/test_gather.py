@@ -207,3 +207,34 @@ def test_references_of_every_kind_are_followed_to_the_same_resources(ehr: Counte
         "Location/clinic-room",
     } <= names(found)
     assert not [r for r in found if r["resourceType"] == "OperationOutcome"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_was_not_granted_is_not_asked_for_inside_a_batch_either(ehr: Counted, way: str) -> None:
+    if ehr.settings.key is None:
+        return  # it grants nothing, and asks for no token
+    client = ehr.again(Ways(WAYS[way].includes, WAYS[way].batch))
+    granted = [
+        f"system/{kind}.rs" for kind in ("Encounter", "Patient", "Coverage", "Condition", "Procedure", "ChargeItem")
+    ]
+    client._token = Narrow(client._token, frozenset(granted))
+    found = gather(client, "Encounter/nia-visit")
+    said = {r["issue"][0]["expression"][0]: r["issue"][0]["diagnostics"] for r in found if "issue" in r}
+    assert "ChargeItem/nia-charge1" in names(found)
+    if way != "includes":  # what the EHR brings unasked is its own word
+        assert set(said.values()) == {"scope-missing"}
+        assert not [r for r in ehr.asked if "Organization" in str(r.url) or b'"url":"Organization' in r.content]
+    assert not [r for r in ehr.asked if "Immunization" in str(r.url) or b'"url":"Immunization' in r.content]
+
+
+class Narrow:
+    """A token that came with fewer scopes than were asked for."""
+
+    def __init__(self, token: Any, granted: frozenset[str]) -> None:
+        self._token, self.granted = token, granted
+
+    def value(self) -> str:
+        return str(self._token.value())
+
+    def forget(self, token: str = "") -> None:
+        self._token.forget(token)
