@@ -248,6 +248,16 @@ class EnvelopePage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChartTold:
+    """What the chart was last told of a claim."""
+
+    say: str
+    """The rung and what was written; or why nothing was written yet."""
+    at: datetime | None = None
+    """When; None: it waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimPage:
     """Everything that is known of one claim."""
 
@@ -271,6 +281,8 @@ class ClaimPage:
     """The messages that the biography speaks of."""
     related: tuple[ClaimRow, ...] = ()
     visit: VisitRecord | None = None
+    charted: ChartTold | None = None
+    """None: there was nothing to tell."""
 
     @property
     def next_plans(self) -> tuple[tuple[str, Money], ...]:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from fhir_billing.cycle.arithmetic import Entry
 from fhir_billing.cycle.records import Arrival, Outcome, VisitRecord
-from fhir_billing.cycle.views import ClaimRow, EnvelopeRow, MessageRow, complaints
+from fhir_billing.cycle.views import ChartTold, ClaimRow, EnvelopeRow, MessageRow, complaints
 from fhir_billing.domain import ledger
 from fhir_billing.domain.ledger import Journal, Posting
 from fhir_billing.domain.money import Money
@@ -186,3 +186,13 @@ def remittance_of(row: Any) -> Remittance:
 def remittance_columns() -> tuple[Any, ...]:
     """All of a remittance's row."""
     return tuple(remittance.c)
+
+
+def chart_told(connection: Connection, number: str) -> ChartTold | None:
+    """What the chart was last told of a claim, or why the latest word waits."""
+    told = outbox.c.kind.in_(["write-back", "hl7"]) & (outbox.c.claim == number) & (outbox.c.status != "overtaken")
+    which = select(outbox.c.receipt, outbox.c.say, outbox.c.sent_at).where(told).order_by(outbox.c.id.desc()).limit(1)
+    row = connection.execute(which).first()
+    if row is None:
+        return None
+    return ChartTold(say=row.receipt, at=row.sent_at) if row.sent_at else ChartTold(say=row.say or "it waits to leave")

@@ -202,6 +202,7 @@ class SqlViews(ClinicianReads, SidesRead):
             files={m.id: m for m in rows.message_rows(connection, inbox.c.id.in_(spoken_of))},
             related=tuple(rows.claim_rows(connection, claim.c.encounter == record.encounter, claim.c.number != number)),
             visit=next(iter(rows.visit_rows(connection, visit.c.encounter == record.encounter)), None),
+            charted=rows.chart_told(connection, number),
         )
 
     def _decisions(self, connection: Connection, numbers: Iterable[str]) -> dict[str, list[Decision]]:

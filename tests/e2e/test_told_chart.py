@@ -224,3 +224,15 @@ def test_the_command_says_what_it_changed_one_line_each(
     assert {(row["claim"], row["kind"], row["what"]) for row in rows} >= {(number, kind, "created") for kind in KINDS}
     assert main(["sync", "--check"]) == 0
     assert main(["sync", "--claim", "C-NOTHERE"]) == 1
+
+
+def test_the_claims_page_knows_by_which_rung_the_chart_was_told_and_when_or_why_not(story: Story, ehr: Ehr) -> None:
+    number = story.only_claim().number
+    page = story.wiring.views.claim(number)
+    assert page is not None and page.charted is not None
+    assert page.charted.at is None and page.charted.say == "it waits to leave"
+    beat.relay(story.wiring)
+    page = story.wiring.views.claim(number)
+    assert page is not None and page.charted is not None
+    assert page.charted.say.startswith("claim-and-response: Task created")
+    assert page.charted.at is not None
