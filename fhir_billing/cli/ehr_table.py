@@ -37,6 +37,11 @@ def sentences(run: Conformance) -> list[str]:
         said.insert(0, f"Left behind: {run.facts['left']}.")
     if not run.is_usable():
         said.insert(0, "Not usable yet: visits must be found and read.")
+    elif run.is_empty():
+        said.insert(
+            0,
+            "No finished visit is charted there: what belongs to a visit could not be tried. Chart one, and check again.",
+        )
     return said
 
 

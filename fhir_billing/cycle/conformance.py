@@ -76,8 +76,13 @@ class Conformance:
         return any(one.key == key and one.found is Found.WORKS for one in self.interactions)
 
     def is_usable(self) -> bool:
-        """Whether visits can be found and read: what nothing can replace works."""
-        return self.works("read-visit") and bool(self.triggers)
+        """Whether visits can be found and read: what nothing can replace works, or nothing was there to try it on."""
+        return (self.works("read-visit") or self.is_empty()) and bool(self.triggers)
+
+    def is_empty(self) -> bool:
+        """Whether visits are searched and none was there: what belongs to a visit could not be tried."""
+        read = next((one for one in self.interactions if one.key == "read-visit"), None)
+        return self.works("search-visit") and read is not None and read.found is Found.NOT_TRIED
 
     def groups(self) -> Iterator[tuple[str, list[Interaction]]]:
         """Interactions by group, in the order in which they were tried."""

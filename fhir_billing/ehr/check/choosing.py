@@ -27,9 +27,13 @@ WAYS = {
 
 
 def gathering(rows: Sequence[Interaction]) -> str:
-    """The way with fewest requests that works."""
-    works = {row.key for row in rows if row.found is Found.WORKS}
-    return "includes" if "search-includes" in works else "batch" if "batch" in works else "singly"
+    """The way with fewest requests that works; empty when it could not be tried: the first visit will show."""
+    found = {row.key: row.found for row in rows}
+    if found.get("search-includes") is Found.WORKS:
+        return "includes"
+    if found.get("batch") is Found.WORKS:
+        return "batch"
+    return "" if found.get("batch", Found.NOT_TRIED) is Found.NOT_TRIED else "singly"
 
 
 def ways(rows: Sequence[Interaction], bench: Bench, also: Sequence[str] = ()) -> tuple[str, ...]:
@@ -95,7 +99,9 @@ def found_sentence(triggers: Sequence[str]) -> str:
 
 def read_sentence(way: str) -> str:
     """How a visit is read, as a sentence."""
-    return f"A visit is read by {GATHERINGS.get(way, way or 'nothing')}."
+    if not way:
+        return "How a visit is read with fewest requests, the first visit will show."
+    return f"A visit is read by {GATHERINGS.get(way, way)}."
 
 
 def told_sentence(name: str, *, by_word: bool = False) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from fhir_billing.cycle.conformance import Found, Interaction
+from fhir_billing.cycle.conformance import Conformance, Found, Interaction
 from fhir_billing.ehr.check import choosing
 from fhir_billing.ehr.check.asking import Answer, Bench
 from fhir_billing.ehr.check.probes import KEYS, is_ours, probe
@@ -141,3 +141,16 @@ def test_what_is_said_of_a_refusal_quotes_no_chart() -> None:
     ).refusal()
     assert said.found is Found.FORBIDDEN
     assert said.say == "it answers 403 (forbidden)"
+
+
+def test_an_ehr_where_no_visit_is_charted_is_usable_as_far_as_can_be_seen() -> None:
+    rows = (
+        Interaction(key="search-visit", group="reading", what="Finished visits", found=Found.WORKS),
+        Interaction(key="read-visit", group="reading", what="One visit"),
+    )
+    run = Conformance(
+        url="http://ehr.example/fhir", at=datetime(2026, 1, 1, tzinfo=UTC), interactions=rows, triggers=("poll",)
+    )
+    assert run.is_empty()
+    assert run.is_usable()
+    assert choosing.gathering(rows) == "", "the first visit will show"
