@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     ehr_more_keys: str = ""
     """Further private keys (paths, with commas) that are published beside `ehr_key`: the next one, or the last one, while keys change."""
     ehr_triggers: str = "poll"
-    """How the EHR is looked at for closed visits (files of `fhir_billing/ehr/triggers`, with commas); those that ring by themselves need no name here."""
+    """How the EHR is looked at for closed visits (files of `fhir_billing/ehr/triggers`, with commas): poll, sweep, topic, websocket, bulk; `bulk=GROUP` exports one group. Those that ring by themselves need no name here."""
     ehr_rung: str = "auto"
     """The rung of the write-back ladder; auto: the best that `ehr check` found."""
     ehr_at_once: int = 4
@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     ehr_per_second: int = 20
     """How many requests a second this EHR is asked, over all processes."""
     hook_allow: str = ""
-    """Addresses (networks, with commas) that may ring; empty: whoever has the secret."""
+    """Addresses (networks, with commas) that may ring, with the secret all the same where one is set; empty: whoever has the secret."""
     mllp_listen: str = ""
     """Where HL7 v2 messages arrive, such as 127.0.0.1:2575; empty: nowhere."""
     mllp_allow: str = ""

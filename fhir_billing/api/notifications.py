@@ -86,7 +86,7 @@ def _is_allowed(host: str, allow: str) -> bool:
 def _stranger(request: Request, body: bytes, now: datetime) -> Response:
     """The first one of a day is kept in sight; the others of that day are only refused."""
     wiring: Wiring = request.app.state.wiring
-    say = "a notification came without the right secret; set it in the EHR's Subscription.channel.header"
+    say = "a notification came without the right secret or signature, or from an address that may not ring; set the secret in the EHR's Subscription.channel.header"
     key = f"stranger:{now.date().isoformat()}"
     if getattr(request.app.state, "stranger", "") != key:
         request.app.state.stranger = key

@@ -78,8 +78,9 @@ class Ehr:
         return f"{name}, FHIR {found.get('fhirVersion', '?')}, scopes: {' '.join(sorted(granted)) or 'not said'}"
 
     def triggers(self, remembered: Remembered) -> list[Trigger]:
-        """The ways in which this EHR is looked at."""
-        return triggers.made(self.looks, self.client, remembered)
+        """The ways in which this EHR is looked at: those that are set, and those that look after what it holds for us."""
+        followed = (one.subscribed.way for one in remembered.followed())
+        return triggers.made(tuple(dict.fromkeys([*self.looks, *followed])), self.client, remembered)
 
     def visits(self, since: date, until: date) -> Iterator[Sighting]:
         """Every visit of these days in any status, and what changed lately."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from fhir_billing.cycle import conformance
-from fhir_billing.cycle.conformance import Found
+from fhir_billing.cycle.conformance import Conformance, Found
 from fhir_billing.cycle.looking import Subscribed
 from fhir_billing.domain.errors import BillingError
 from fhir_billing.logs import log
@@ -44,13 +44,21 @@ def subscribe(wiring: Wiring) -> int:
 
 def ways(wiring: Wiring) -> Sequence[str]:
     """How the EHR is asked to ring, quickest first: what is set, less what a conformance run has found not to work."""
-    named = [part.strip().partition("=")[0] for part in wiring.settings.ehr_triggers.split(",")]
-    run = conformance.load(wiring.store.cursor(CHECKED))
-    if run is not None:
-        named += run.triggers
+    named, run = _named(wiring)
     if run is None:
         return [way for way in ("hook", "topic") if way in named] or ["hook"]
     failed = {one.key for one in run.interactions if one.found in {Found.MISSING, Found.FORBIDDEN, Found.IGNORED}}
     works = {one.key for one in run.interactions if one.found is Found.WORKS}
     asked = [way for way in NEEDS if way in named and (way != "websocket" or NEEDS[way] in works)]
     return [way for way in asked or ["hook"] if NEEDS[way] not in failed]
+
+
+def is_named(wiring: Wiring, way: str) -> bool:
+    """Whether the settings or the conformance run name a way."""
+    return way in _named(wiring)[0]
+
+
+def _named(wiring: Wiring) -> tuple[set[str], Conformance | None]:
+    set_here = {part.strip().partition("=")[0] for part in wiring.settings.ehr_triggers.split(",")}
+    run = conformance.load(wiring.store.cursor(CHECKED))
+    return set_here | set(run.triggers if run else ()), run

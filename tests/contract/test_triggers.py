@@ -275,6 +275,23 @@ def test_who_rings_may_prove_it_by_a_signature_of_what_it_says(with_topics: Hous
     assert httpx2.post(url, content=body, headers={"X-Hook-Secret": SECRET}).status_code == 200
 
 
+def test_an_ehr_that_signs_what_it_sends_needs_no_secret_in_a_header(ci_ehr: dict[str, str], tmp_path: Path) -> None:
+    """This one signs by itself, with the secret that stands in the subscription."""
+    extension = "https://www.medplum.com/fhir/StructureDefinition/subscription-secret"
+    for one in house(tmp_path, settings_of("ci_ehr", ci_ehr)):
+        one.ehr.client.create(
+            {
+                "resourceType": "Subscription", "status": "active", "reason": "a signed hook",
+                "criteria": "Encounter?status=finished", "extension": [{"url": extension, "valueString": SECRET}],
+                "channel": {"type": "rest-hook", "endpoint": f"{one.story.wiring.settings.public_url}/hooks/ehr"},
+            }
+        )  # fmt: skip
+        one.close("ada")
+        assert {bell.who for bell in one.heard("hook")} == {"hook"}
+        one.settle()
+        assert one.found_by("ada") == "hook"
+
+
 def export(house: House, most: int = 30) -> int:
     """Look until the export is over, each time as after a kill: only the cursor is left."""
     count = 0
