@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psycopg
 
 from fhir_billing.cycle.ports import Sighting
 from fhir_billing.ehr.connect import EhrSettings, UserEhr, connect
@@ -93,12 +94,13 @@ def _measured(folder: Path, name: str) -> Iterator[dict[str, Any]]:
                 "sizes": sizes.format(1000 * took),
             }
         if name == "sekmet":
-            one, two = (_closes(folder / f"{workers}.db", settings, visits, workers) for workers in (1, 2))
+            with _postgres(folder) as server:
+                one, two = (_closes(server, settings, visits, workers) for workers in (1, 2))
             yield {
                 "name": "closes a second, two workers",
                 "ratio": one / two,
                 "against": "one worker",
-                "sizes": f"{one:.1f} with one, {two:.1f} with two, {len(visits)} visits",
+                "sizes": f"{one:.1f} with one, {two:.1f} with two, {len(visits)} visits, Postgres",
             }
 
 
@@ -124,6 +126,14 @@ def _ehr(folder: Path, name: str) -> Iterator[EhrSettings]:
     peer.stop()
 
 
+@contextmanager
+def _postgres(folder: Path) -> Iterator[str]:
+    """What several workers share; SQLite lets one write at a time, and makes the others wait long."""
+    peer = Peer("backing.sh", folder)
+    yield peer.start("postgres", PG_PORT="0")["BACKING_POSTGRES"]
+    peer.stop("postgres")
+
+
 def _loaded(settings: EhrSettings) -> list[str]:
     """Many patients' closed visits, in the EHR."""
     client = connect(settings)[0].client
@@ -137,8 +147,7 @@ def _loaded(settings: EhrSettings) -> list[str]:
     return found
 
 
-def _wired(database: Path, settings: EhrSettings, *, several: bool = False) -> Wiring:
-    url = f"sqlite:///{database}"
+def _wired(url: str, settings: EhrSettings, *, several: bool = False) -> Wiring:
     migrate(url)
     shared = "redis://nobody.example" if several else ""
     """It is never called: it says that other workers share the book."""
@@ -151,7 +160,7 @@ def _wired(database: Path, settings: EhrSettings, *, several: bool = False) -> W
 
 def _times(folder: Path, settings: EhrSettings, visits: list[str]) -> Times:
     """Visit by visit in turns with the bare exchanges, so that a busy machine troubles both."""
-    wiring = _wired(folder / "alone.db", settings)
+    wiring = _wired(f"sqlite:///{folder / 'alone.db'}", settings)
     heard: list[Exchange] = []
     reader = wiring.ehr[0] if wiring.ehr else None
     assert isinstance(reader, UserEhr)
@@ -169,7 +178,7 @@ def _times(folder: Path, settings: EhrSettings, visits: list[str]) -> Times:
                 _seconds(lambda: [http.request(e.method, e.url, headers=e.headers, content=e.body) for e in heard])
             )
     _whole(wiring, visits)
-    wiring = _wired(folder / "many.db", settings)
+    wiring = _wired(f"sqlite:///{folder / 'many.db'}", settings)
     many = _seconds(lambda: _closed(wiring, visits)) / len(visits)
     _whole(wiring, visits)
     middle = statistics.median
@@ -202,8 +211,12 @@ def _recorded(request: httpx2.Request) -> Exchange:
     return Exchange(request.method, str(request.url), headers, request.content)
 
 
-def _closes(database: Path, settings: EhrSettings, visits: list[str], workers: int) -> float:
+def _closes(server: str, settings: EhrSettings, visits: list[str], workers: int) -> float:
     """Claims drafted a second, by so many worker processes on one book."""
+    name = f"bench_{workers}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'create database "{name}"'.encode())
+    database = f"{server.rpartition('/')[0]}/{name}".replace("postgresql://", "postgresql+psycopg://")
     wiring = _wired(database, settings)
     for visit in visits:
         rang(wiring, Sighting(encounter=visit, version="1"), found_by="hook")
@@ -221,7 +234,7 @@ def _closes(database: Path, settings: EhrSettings, visits: list[str], workers: i
     return len(visits) / took
 
 
-def _worker(database: Path, settings: EhrSettings, several: bool, ready: Any) -> None:
+def _worker(database: str, settings: EhrSettings, several: bool, ready: Any) -> None:
     wiring = _wired(database, settings, several=several)
     ready.wait(60)
     while wiring.store.doorbells(AT):
