@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -42,6 +43,7 @@ def set_up(level: str = "INFO") -> None:
     renderer: Any = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             hide,
@@ -57,3 +59,10 @@ def set_up(level: str = "INFO") -> None:
 def log(room: str) -> Any:
     """The logger of one room."""
     return structlog.get_logger().bind(room=room)
+
+
+@contextmanager
+def of_tenant(name: str) -> Iterator[None]:
+    """Lines of this block, and of what it begins, say whose they are."""
+    with structlog.contextvars.bound_contextvars(**({"tenant": name} if name else {})):
+        yield

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from fhir_billing.api.app import create_app
 from fhir_billing.api.guard import Guard
 from fhir_billing.domain.errors import BillingError
-from fhir_billing.logs import log
+from fhir_billing.logs import log, of_tenant
 from fhir_billing.wiring import Installation, with_secret
 
 AGAIN_SECONDS = 15
@@ -34,7 +34,7 @@ class House:
     """One tenant's application, made when it can be."""
 
     def __init__(self, installation: Installation, name: str, *, beats: bool) -> None:
-        self._installation, self._name, self._beats = installation, name, beats
+        self._installation, self.name, self._beats = installation, name, beats
         self._lock = asyncio.Lock()
         self._again = 0.0
         self.app: FastAPI | None = None
@@ -56,10 +56,10 @@ class House:
         except Exception as error:
             self._again = time.monotonic() + AGAIN_SECONDS
             why = str(error) if isinstance(error, BillingError) else type(error).__name__
-            _log.error("a tenant cannot start", tenant=self._name, why=why)
+            _log.error("a tenant cannot start", tenant=self.name, why=why)
 
     def _made(self) -> FastAPI:
-        wiring = with_secret(self._installation[self._name])
+        wiring = with_secret(self._installation[self.name])
         _ = wiring.store
         return create_app(wiring, beats=self._beats)
 
@@ -86,8 +86,9 @@ class ByHost:
             return
         house = self._houses.get(host_of(scope))
         app = await house.opened(self._open) if house else None
-        if app is not None:
-            await app(scope, receive, send)
+        if app is not None and house is not None:
+            with of_tenant(house.name):
+                await app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:

@@ -26,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
     found, code = install(), 0
     for name in found.names:
         if name:
-            print(f"\n{name} at {found.tenants[name].public_url}")
+            tenant = found.tenants[name]
+            print(f"\n{name} ({tenant.title}) at {tenant.public_url}")
         try:
             code = max(code, _looked_over(found[name]))
         except BillingError as error:

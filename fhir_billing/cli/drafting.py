@@ -21,6 +21,7 @@ from fhir_billing.fhir.outcome import operation_outcome
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.mapping.chart import Chart, Complaint
 from fhir_billing.settings import Settings
+from fhir_billing.tenants import site_of
 
 _KINDS = (".json", ".ndjson", ".jsonl", ".json.gz", ".ndjson.gz", ".jsonl.gz")
 MOST_BYTES = 256 * 1024 * 1024
@@ -32,7 +33,7 @@ def draft_charts(paths: list[Path], *, site: str | None, as_of: date | None, fin
     """Read, draft, scrub, print. 1 when an input was refused, 2 when the site or an option is wrong."""
     settings = Settings()
     try:
-        loaded = mapping_files.load(site or settings.site, settings.mappings)
+        loaded = mapping_files.load(site or site_of(settings), settings.mappings)
     except SiteConfig as error:
         print(f"{error}", file=sys.stderr)
         return 2

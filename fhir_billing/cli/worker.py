@@ -55,12 +55,16 @@ def run(args: argparse.Namespace) -> int:
     if args.once:
         return max(code, _once(wirings[0]) if len(wirings) == 1 else _once_each(wirings))
     if wirings[0].settings.redis_url:
-        from fhir_billing.worker.mllp import listening
+        from fhir_billing.worker import listening, mllp
         from fhir_billing.worker.streams import make_worker
 
         with ExitStack() as ears:
             for wiring in wirings:
-                ears.enter_context(listening(wiring))
+                try:
+                    ears.enter_context(mllp.listening(wiring))
+                    ears.enter_context(listening.listening(wiring))
+                except Exception as error:
+                    print(f"fhir-billing: {wiring.settings.tenant}: {type(error).__name__}", file=sys.stderr)
             make_worker(wirings).run_sync()
         return 0
     _beat(wirings)

@@ -22,6 +22,7 @@ from fhir_billing.fhir.claim import read_claim
 from fhir_billing.fhir.text import loads
 from fhir_billing.mapping.site import Site
 from fhir_billing.settings import Settings
+from fhir_billing.tenants import site_of
 from fhir_billing.x12.missing import missing
 from fhir_billing.x12.write_837 import Controls, Receiver
 from fhir_billing.x12.write_837 import write as write_interchange
@@ -36,7 +37,7 @@ def write(args: argparse.Namespace) -> int:
     """Write what is ready, name what is not, and count the rest."""
     settings = Settings()
     try:
-        site = mapping_files.load(args.site or settings.site, settings.mappings)
+        site = mapping_files.load(args.site or site_of(settings), settings.mappings)
     except BillingError as error:
         print(f"fhir-billing: {error}", file=sys.stderr)
         return 2 if isinstance(error, SiteConfig) else 1

@@ -24,7 +24,7 @@ from fhir_billing.domain.errors import SecretMissing
 from fhir_billing.settings import Settings
 from fhir_billing.tenants.words import TABLES, WORDS, TenantInvalid
 
-__all__ = ["Tenant", "TenantInvalid", "read_tenants", "written"]
+__all__ = ["Tenant", "TenantInvalid", "read_tenants", "site_of", "written"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,16 @@ def read_tenants(folder: Path) -> dict[str, Tenant]:
         raise TenantInvalid(f"{folder} holds no tenant file", fix="write one with `fhir-billing ehr add`")
     _apart(tenants.values())
     return tenants
+
+
+def site_of(settings: Settings) -> str:
+    """The site of the tenant that is chosen; where none is, the one that is set."""
+    if not (settings.tenants and settings.tenant):
+        return settings.site
+    tenant = read_tenants(settings.tenants).get(settings.tenant)
+    if tenant is None:
+        raise TenantInvalid(f"there is no tenant {settings.tenant!r}", fix="look into the folder of tenant files")
+    return str(tenant.said["site"])
 
 
 def written(

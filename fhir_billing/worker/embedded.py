@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 
-from fhir_billing.logs import log
+from fhir_billing.logs import log, of_tenant
 from fhir_billing.wiring import Wiring
 from fhir_billing.worker import beat, listening, mllp
 from fhir_billing.worker.nightly import nightly
 
 _log = log("worker")
+LATER = 15.0
+"""Seconds after which a tenant whose book is not there is tried again."""
 
 
 class Heart:
@@ -47,6 +49,15 @@ class Heart:
 
     def run(self) -> None:
         """Beat, wait, beat; a fault is logged and the next beat tries again."""
+        with of_tenant(self.wiring.settings.tenant):
+            while not self._stop.is_set():
+                try:
+                    self._beat_and_listen()
+                except Exception as error:
+                    _log.error("nothing can be listened to yet", error=type(error).__name__)
+                    self._stop.wait(LATER)
+
+    def _beat_and_listen(self) -> None:
         with self._ears or nullcontext(), listening.listening(self.wiring, self.wake):
             while not self._stop.is_set():
                 self._once()

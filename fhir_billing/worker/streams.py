@@ -7,13 +7,13 @@ killed in the middle, loses nothing: the next beat finds the same rows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from streaq import Worker
 
-from fhir_billing.logs import log
+from fhir_billing.logs import log, of_tenant
 from fhir_billing.wiring import Wiring
 from fhir_billing.worker import beat
 from fhir_billing.worker.nightly import nightly
@@ -38,26 +38,31 @@ def make_worker(wirings: Sequence[Wiring]) -> Worker[None]:
     return worker
 
 
+async def _step(step: Callable[[Wiring], int], wired: Wiring) -> int:
+    with of_tenant(wired.settings.tenant):
+        return await asyncio.to_thread(step, wired)
+
+
 def _beating(worker: Worker[None], wired: Wiring) -> None:
     """One tenant's tasks: what fails in one is nothing to another."""
     of = f":{wired.settings.tenant}" if wired.settings.tenant else ""
 
     @worker.cron("* * * * * * *", name=f"tick{of}", timeout=timedelta(seconds=120), **EVERY)
     async def tick() -> int:
-        return await asyncio.to_thread(beat.beat, wired)
+        return await _step(beat.beat, wired)
 
     @worker.cron("* * * * *", name=f"ring{of}", timeout=timedelta(seconds=120), **EVERY)
     async def ring() -> int:
-        return await asyncio.to_thread(beat.ring, wired)
+        return await _step(beat.ring, wired)
 
     @worker.cron("0 * * * *", name=f"chase{of}", timeout=timedelta(seconds=120), **EVERY)
     async def chase() -> int:
-        await asyncio.to_thread(beat.subscribe, wired)
-        return await asyncio.to_thread(beat.chase, wired)
+        await _step(beat.subscribe, wired)
+        return await _step(beat.chase, wired)
 
     @worker.cron("* * * * *", name=f"nightly{of}", timeout=timedelta(hours=1), **EVERY)
     async def compare() -> int:
-        return await asyncio.to_thread(nightly, wired)
+        return await _step(nightly, wired)
 
     try:
         beat.subscribe(wired)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import yaml
 
 from fhir_billing.domain.errors import SecretMissing, SiteConfig
 from fhir_billing.settings import Settings
-from fhir_billing.tenants import TenantInvalid, read_tenants, written
+from fhir_billing.tenants import TenantInvalid, read_tenants, site_of, written
 from fhir_billing.tenants.words import TABLES, WORDS
 from fhir_billing.wiring import install, wire
 
@@ -213,3 +215,21 @@ def test_each_word_is_explained_and_no_other_is() -> None:
     said = {word.strip("` ") for line in rows for word in line.split("|")[1].split(",")}
     assert said == set(WORDS)
     assert {"ehr", "hooks", "mllp", "sign_in"} == TABLES
+
+
+def test_a_draft_is_made_with_the_site_of_the_tenant_that_is_chosen(tmp_path: Path) -> None:
+    folder = files(tmp_path, a=LEAST.format("a").replace("site: demo", "site: other"))
+    assert site_of(Settings(tenants=folder, tenant="a", site="demo")) == "other"
+    assert site_of(Settings(tenants=folder, tenant="", site="demo")) == "demo"
+    with pytest.raises(TenantInvalid, match="no tenant 'x'"):
+        site_of(Settings(tenants=folder, tenant="x"))
+
+
+def test_log_lines_say_whose_they_are() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from fhir_billing.logs import *\nset_up()\nwith of_tenant('north'): log('x').info('a')\nlog('x').info('b')"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    one, other = done.stderr.splitlines()
+    assert '"tenant": "north"' in one
+    assert "tenant" not in other
