@@ -58,7 +58,7 @@ class Heart:
                     self._stop.wait(LATER)
 
     def _beat_and_listen(self) -> None:
-        with self._ears or nullcontext(), listening.listening(self.wiring, self.wake):
+        with listening.listening(self.wiring, self.wake), self._ears or nullcontext():
             while not self._stop.is_set():
                 self._once()
                 self._wake.wait(self.wiring.settings.beat_seconds)
