@@ -1,7 +1,7 @@
 """One chart may have several doors: each launch file tells how one EHR opens our pages, and who we are to it.
 
-An installation has one chart and one book. Several files are doors to that same chart (production sign-in and a portal's,
-two client registrations, two addresses of one server), never two charts in one book: a second EHR is a second installation.
+A tenant has one chart and one book. Several files are doors to that same chart (production sign-in and a portal's,
+two client registrations, two addresses of one server), never two charts in one book: a second EHR is a second tenant.
 Secrets are named here, by environment variable or file, and never written here.
 Spec: SMART App Launch 2.2 (client kinds, scopes, `iss`); CDS Hooks 2.0 (clients and their keys); CSP 3 frame-ancestors.
 """

@@ -22,6 +22,7 @@ FLOWS = (
     "Payer files",
     "HL7 v2 messages",
     "Our FHIR API",
+    "Tenants",
 )
 
 
