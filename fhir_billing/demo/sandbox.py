@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from fhir_billing.cycle.conformance import Found
 from fhir_billing.domain import ledger
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.domain.money import show, spoken
@@ -117,6 +118,15 @@ def load_charts(wiring: Wiring, folder: Path) -> Charts:
                 stays = resource["id"] in STAY_OPEN or path.parent.name == "open"
                 charts.visits += [] if stays else [resource]
     return charts
+
+
+def checked(wiring: Wiring, charts: Charts) -> str:
+    """The EHR is tried before it is trusted, and what was found is kept; in words."""
+    patient = str(charts.visits[0]["subject"]["reference"]).partition("/")[2]
+    run = wiring.check_ehr(writes=True, patient=patient)
+    wiring.keep_conformance(run)
+    works = sum(one.found is Found.WORKS for one in run.interactions)
+    return f"{works} of {len(run.interactions)} interactions that we tried work, the chart is told by {run.rung}"
 
 
 def subscribe(wiring: Wiring) -> None:

@@ -106,7 +106,7 @@ def migrate(settings: Settings) -> None:
 
 def _acts(wiring: Wiring, server: Server) -> int:
     charts = sandbox.load_charts(wiring, ROOT / "examples" / "charts")
-    say(f"   {charts.patients} charts loaded; {len(charts.visits)} visits are open")
+    say(f"   {charts.patients} charts loaded; {len(charts.visits)} visits are open; {sandbox.checked(wiring, charts)}")
     charts.close(wiring, charts.visits[:MISSED_BY_THE_HOOK])
     sandbox.subscribe(wiring)
     charts.close(wiring, charts.visits[MISSED_BY_THE_HOOK:])
@@ -168,6 +168,7 @@ def _open(port: int) -> None:
     say(f"     {address}worklists/denied      decided against us: correct, appeal or give up")
     say(f"     {address}remittances           each with its arithmetic; one is quarantined, and shows why")
     say(f"     {address}quarantine            what broke its own rules, kept whole")
+    say(f"     {address}desk/ehr              what this EHR can do, and what is done instead")
     say("   Ctrl-C stops it. In another shell: .venv/bin/fhir-billing ledger --all, why CLAIM, replay")
     if os.environ.get("DISPLAY") or sys.platform == "darwin":
         import webbrowser
