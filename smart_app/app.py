@@ -52,7 +52,22 @@ from smart_app.face import HERE, Face, FaceSettings
 from smart_app.launch import frames, pages, sandbox_ehr
 from smart_app.launch.session import SessionOver
 
-PAGES: Final = (today, worklists, claim, remittances, quarantine, sent, patients, books, visits, ehr, chart_differences, find, live, visit)
+PAGES: Final = (
+    today,
+    worklists,
+    claim,
+    remittances,
+    quarantine,
+    sent,
+    patients,
+    books,
+    visits,
+    ehr,
+    chart_differences,
+    find,
+    live,
+    visit,
+)
 LAUNCHED: Final = (this_visit, answering, asked_of_me, bills, clinician_live, finder, level)
 _STATUS: Final = ((NotAllowed, 403), (NotThere, 404), (NotAMove, 409), (TheirContract, 422), (NotNow, 503))
 _TITLES: Final = {
