@@ -106,9 +106,9 @@ def answer_doorbells(wiring: Wiring) -> int:
     """Read each visit that rang from the EHR again, and keep what was read; a storm of bells for one visit is one reading."""
     now = wiring.clock.now()
     several = bool(wiring.settings.redis_url)
+    count, done = _told(wiring, now), set[int]()
     ripe = _elsewhere(wiring.store.doorbells(now)) if several else wiring.store.doorbells(now)
     waiting = _by_visit(wiring.store.doorbells(now + FOREVER)) if ripe else {}
-    count, done = 0, set[int]()
     plain = dict.fromkeys(_encounter(bell) for bell in ripe if bell.channel not in {CDS_HOOK, *topics.CHANNELS})
     visits = [encounter for encounter in plain if encounter]
     with Ahead(wiring.ehr[0] if wiring.ehr else None, visits, wiring.settings.ehr_at_once) as ahead:
@@ -120,6 +120,16 @@ def answer_doorbells(wiring: Wiring) -> int:
                 done.update(one.id for one in bells)
                 count += _answered(wiring, bells, ahead)
     return count
+
+
+def _told(wiring: Wiring, now: datetime) -> int:
+    """What a topic told rings for its visits first, so that it is read together with what others rang for."""
+    bells = [bell for bell in wiring.store.doorbells(now) if _is_of_topic(bell)]
+    return sum(_answered(wiring, [bell], Ahead(None, (), 1)) for bell in bells)
+
+
+def _is_of_topic(bell: Message) -> bool:
+    return bell.channel in topics.CHANNELS and bell.name in topics.KEPT
 
 
 def _elsewhere(ripe: list[Message]) -> list[Message]:
@@ -139,7 +149,7 @@ def _by_visit(bells: Iterable[Message]) -> dict[str, list[Message]]:
 
 def _encounter(bell: Message) -> str:
     """The visit that a bell of ours names; what came from outside as it is names none yet."""
-    if bell.who in {STRANGER, UNREAD} or bell.channel == mllp.CHANNEL or bell.name in topics.KEPT:
+    if bell.who in {STRANGER, UNREAD} or bell.channel == mllp.CHANNEL or _is_of_topic(bell):
         return ""
     try:
         said = json.loads(bell.body)
@@ -184,7 +194,7 @@ def _answer(wiring: Wiring, bells: Sequence[Message], ahead: Ahead) -> str:
         raise TheirContract("what could not be read is no visit", fix="look at what the EHR sent")
     if bell.channel == mllp.CHANNEL:
         return heard.answer(wiring, bell, lambda encounter: read_visit(wiring, encounter, found_by=mllp.FOUND_BY))
-    if bell.channel in topics.CHANNELS and bell.name in topics.KEPT:
+    if _is_of_topic(bell):
         return topics.answer(wiring, bell, rang)
     said = json.loads(bell.body)
     encounter = str(said["encounter"])

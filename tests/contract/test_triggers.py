@@ -206,6 +206,36 @@ def until_active(house: House, which: str) -> None:
     until(lambda: bool(house.ehr.client.read(f"Subscription/{which}")["status"] == "active"))
 
 
+def test_hook_topic_and_poll_together_read_a_close_once(with_topics: House) -> None:
+    wiring = with_topics.story.wiring
+    with_topics.look_by("hook", "topic", "poll")
+    assert subscribe(wiring) == 2
+    [held] = [one for one in topics.held(wiring) if one.way == "topic"]
+    until_active(with_topics, held.id)
+    with_topics.settle()
+    with_topics.close("dee")
+    until(lambda: len(with_topics.heard("topic")) > 1)
+    with_topics.heard("hook")
+    ringing.ring(wiring)
+    for _ in range(3):
+        with_topics.settle()
+    assert with_topics.counted.count("Encounter/dee-visit") == 1
+    assert with_topics.found_by("dee") in {"hook", "topic"}
+
+
+def test_a_heartbeat_says_that_the_ehr_is_there_and_fills_no_inbox(with_topics: House) -> None:
+    from fhir_billing.ehr import topics as asked
+
+    wiring = with_topics.story.wiring
+    endpoint = f"{wiring.settings.public_url}/hooks/ehr"
+    held = asked.subscribe(with_topics.ehr.client, endpoint, SECRET, heartbeat=1)
+    topics.hold(wiring, [held])
+    until_active(with_topics, held.id)
+    [first] = topics.Memory(wiring).followed()
+    until(lambda: topics.Memory(wiring).followed()[0].heard_at != first.heard_at, seconds=20)
+    assert [bell.name for bell in wiring.store.doorbells_by("topic")] == ["handshake"]
+
+
 def test_a_topic_event_that_was_lost_is_found_by_its_number(with_topics: House) -> None:
     """This EHR has no $events: what changed since all was well is looked through."""
     wiring = with_topics.story.wiring
