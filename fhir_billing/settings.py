@@ -61,7 +61,8 @@ class Settings(BaseSettings):
     """The environment variable that holds our client secret, for an EHR that insists on one; `ehr_secret_file` is its file."""
     ehr_secret_file: Path | None = None
     ehr_more_keys: str = ""
-    """Further private keys (paths, with commas) that are published beside `ehr_key`: the next one, or the last one, while keys change."""
+    """Further private keys (paths, with commas) that are published beside `ehr_key`: the last one, while keys change.
+    `old.pem#k1` is one that the EHR knows by the name k1."""
     ehr_triggers: str = "poll"
     """How the EHR is looked at for closed visits (files of `fhir_billing/ehr/triggers`, with commas): poll, sweep, topic, websocket, bulk; `bulk=GROUP` exports one group. Those that ring by themselves need no name here."""
     ehr_rung: str = "auto"

@@ -19,7 +19,7 @@ from fhir_billing.cycle.conformance import Conformance, Interaction, dump, load
 from fhir_billing.cycle.ports import Channel, Clock, EhrReader, EhrWriter, Vault
 from fhir_billing.domain.errors import SecretMissing, SiteConfig, StoreMissing
 from fhir_billing.doors import Door, UserChart, entered, read_doors
-from fhir_billing.ehr.backend_auth import public_keys
+from fhir_billing.ehr.client_keys import named, public_keys
 from fhir_billing.ehr.connect import TIMEOUT, Ehr, EhrSettings, UserEhr, connect, connect_as
 from fhir_billing.ehr.pace import Limits, LocalPace, Pace
 from fhir_billing.ehr.pace_redis import RedisPace
@@ -190,10 +190,10 @@ class Wiring:
     @property
     def public_keys(self) -> dict[str, Any]:
         """The public half of every key that we sign in with at an EHR, as a JWKS, each under the name that we sign with."""
-        own = [(self.settings.ehr_key, self.settings.ehr_key_id), *((path, "") for path in self.ehr_settings.more_keys)]
-        named = [*own, *((d.key, d.key_id) for d in self.doors.values())]
+        own = [(self.settings.ehr_key, self.settings.ehr_key_id), *map(named, self.ehr_settings.more_keys)]
+        signing = [*own, *((d.key, d.key_id) for d in self.doors.values())]
         found: dict[str, dict[str, Any]] = {}
-        for path, name in named:
+        for path, name in signing:
             for key in public_keys(path)["keys"] if path else ():
                 found[name or key["kid"]] = {**key, "kid": name or key["kid"]}
         return {"keys": list(found.values())}

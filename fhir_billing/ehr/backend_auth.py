@@ -121,7 +121,11 @@ class BackendToken:
             if self._now() < shared.good_until:
                 self._held = shared
                 return
-        self._fetch()
+        try:
+            self._fetch()
+        except BillingError:
+            self._vaulted(lambda vault: vault.drop(f"{self._key}:lead"), None)
+            raise
 
     def _fetch(self) -> None:
         url = self._where if isinstance(self._where, str) else self._where()
@@ -154,14 +158,17 @@ class BackendToken:
         return answer
 
     def _one_by_one(self, url: str) -> httpx2.Response:
+        """An EHR that breaks over a key that it does not know (500) has not said no to the other one."""
         answer, before = None, ""
         for proof in proofs(self._credentials, url, self._now() + self._their_clock):
             if before:
                 _log.warning("the EHR does not know us by the one, the other is tried", one=before, other=proof.name)
             answer, before = self._post(url, proof), proof.name
-            if answer.status_code == 200 or _code(answer, _json(answer)) not in {"invalid_client", "401"}:
+            if answer.status_code != 500 and _code(answer, _json(answer)) not in {"invalid_client", "401"}:
                 break
         assert answer is not None  # noqa: S101 - there is always a first way
+        if answer.status_code >= 500:
+            raise EhrUnavailable(f"the EHR's token endpoint answered {answer.status_code}")
         return answer
 
     def _post(self, url: str, proof: Proof) -> httpx2.Response:
@@ -174,8 +181,6 @@ class BackendToken:
         if answer.status_code == 429:
             after = seconds(answer.headers.get("retry-after", ""))
             raise RateLimited("the EHR's token endpoint asks us to slow down", retry_after=after)
-        if answer.status_code >= 500:
-            raise EhrUnavailable(f"the EHR's token endpoint answered {answer.status_code}")
         return answer
 
     # what processes share

@@ -18,6 +18,16 @@ from fhir_billing.domain.errors import SecretMissing
 RSA_BITS = 3072
 
 
+def named(path: Path) -> tuple[Path, str]:
+    """A key's file and the name (kid) that it has at the EHR, written as `old.pem#k1`; no name is its thumbprint.
+
+    >>> named(Path("keys/old.pem#k1"))[1], named(Path("keys/old.pem"))[1]
+    ('k1', '')
+    """
+    file, _, name = str(path).partition("#")
+    return Path(file), name
+
+
 def signing_key(path: Path) -> tuple[RSAKey | ECKey, str]:
     """Our private key for an EHR, and the algorithm that it signs with. Raises SecretMissing."""
     try:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from joserfc import jwt
 
 from fhir_billing.domain.errors import SecretMissing
-from fhir_billing.ehr.client_keys import signing_key
+from fhir_billing.ehr.client_keys import named, signing_key
 
 OLDER = 130
 """Seconds that a statement claims to be older than it is."""
@@ -83,7 +83,7 @@ def proofs(credentials: Credentials, token_url: str, now: float) -> Iterator[Pro
         raise SecretMissing("there is neither a key nor a secret for the EHR", fix="set FHIR_BILLING_EHR_KEY")
     yield _signed(credentials, credentials.key, credentials.key_id, token_url, now)
     for older in credentials.more_keys:
-        yield _signed(credentials, older, "", token_url, now)
+        yield _signed(credentials, *named(older), token_url, now)
 
 
 def _signed(credentials: Credentials, path: Path, key_id: str, token_url: str, now: float) -> Proof:

@@ -213,7 +213,7 @@ def _keys(tenant: Tenant) -> list[str]:
     """Which keys it signs with: by what is in the files, or by where they lie."""
     own = str(tenant.said.get("ehr_key") or "")
     more = str(tenant.said.get("ehr_more_keys") or "").split(",")
-    return [_digest(Path(path)) for path in (own, *more) if path]
+    return [_digest(Path(path.partition("#")[0])) for path in (own, *more) if path]
 
 
 def _digest(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
@@ -230,6 +231,44 @@ def test_a_foreign_ehr_takes_our_key_and_our_secret(sekmet_smart: Sekmet, monkey
         client = connect(settings)[0].client
         assert client.sign_in()
         client.exchange("GET", "Patient", params={"_count": "1"}).raise_for_status()
+
+
+def test_whoever_got_none_keeps_nobody_waiting(vaults: Callable[[], Vault], key: Path) -> None:
+    server = TokenServer()
+    slept: list[float] = []
+    server.broken = httpx2.Response(503)
+    http = httpx2.Client(transport=httpx2.MockTransport(server))
+    own = BackendToken(Credentials(client_id="us", key=key), URL, http, vaults(), sleep=slept.append)
+    for _ in range(3):
+        with pytest.raises(EhrUnavailable):
+            own.value()
+    server.broken = None
+    assert own.value() == "t1"
+    assert slept == []
+
+
+def test_a_foreign_ehr_that_does_not_know_the_new_key_yet_takes_the_older_one(sekmet_smart: Sekmet, key: Path) -> None:
+    assert sekmet_smart.key is not None
+    client = connect(
+        EhrSettings(url=sekmet_smart.url, client_id=sekmet_smart.client, key=key, more_keys=(sekmet_smart.key,))
+    )[0].client
+    assert client.sign_in()
+    stranger = EhrSettings(url=sekmet_smart.url, client_id=sekmet_smart.client, key=key)
+    with pytest.raises(EhrUnavailable):  # it breaks over a key of another kind than the one it knows
+        connect(stranger)[0].client.sign_in()
+    make_key(key.with_name("rsa.pem"), rsa_key=True)
+    with pytest.raises(ScopeMissing):
+        connect(replace(stranger, key=key.with_name("rsa.pem")))[0].client.sign_in()
+
+
+def test_the_other_foreign_ehr_does_so_too(ci_ehr: dict[str, str], key: Path) -> None:
+    client = connect(
+        EhrSettings(
+            url=ci_ehr["CI_EHR_FHIR"], client_id="billing-backend", key=key, more_keys=(Path(f"{ci_ehr['CI_EHR_KEY']}#{ci_ehr['CI_EHR_KID']}"),),
+            token_url=ci_ehr["CI_EHR_AUTH"] + "/auth/token", scopes="system/*.cruds",
+        )
+    )[0].client  # fmt: skip
+    assert client.sign_in()
 
 
 def test_the_other_foreign_ehr_takes_our_key(ci_ehr: dict[str, str]) -> None:
