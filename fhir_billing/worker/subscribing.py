@@ -1,7 +1,7 @@
 """An EHR is asked to ring in every way that is set and that works there; asking again changes nothing.
 
-The ways are those that the site's settings or the conformance run name; where they name none, a plain hook is asked for all the
-same, for it costs nothing and is the quickest. A websocket is asked for only where somebody has seen it work. What cannot be had is said once in the log, and the others find the visit.
+The ways are those that the site's settings or the conformance run name; where they name none, or the EHR takes none
+of them, a plain hook is asked for, for it costs nothing and is the quickest. A websocket is asked for only where somebody has seen it work. What cannot be had is said once in the log, and the others find the visit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from fhir_billing.cycle import conformance
 from fhir_billing.cycle.conformance import Conformance, Found
 from fhir_billing.cycle.looking import Subscribed
-from fhir_billing.domain.errors import BillingError
+from fhir_billing.domain.errors import BillingError, NotNow
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
 from fhir_billing.worker import topics
@@ -30,16 +30,25 @@ def subscribe(wiring: Wiring) -> int:
     if wiring.ehr is None or not settings.hook_secret:
         return 0
     endpoint = f"{settings.public_url.rstrip('/')}/hooks/ehr"
-    held: list[Subscribed] = []
-    for way in ways(wiring):
-        try:
-            held.append(wiring.ehr[0].subscribe(endpoint, settings.hook_secret, way=way))
-        except BillingError as error:
-            _log.warning("the EHR does not ring in this way; it is looked at in others", way=way, code=error.code)
-            held.extend(one for one in topics.held(wiring) if one.way == way)
+    wanted = list(ways(wiring))
+    held = [one for way in wanted if (one := _asked(wiring, way, endpoint)) is not None]
+    if not held and wanted and "hook" not in wanted and (one := _asked(wiring, "hook", endpoint)) is not None:
+        held = [one]
     if held != topics.held(wiring):
         topics.hold(wiring, held)
     return len(held)
+
+
+def _asked(wiring: Wiring, way: str, endpoint: str) -> Subscribed | None:
+    """Ask for one way; what it was before where the EHR cannot be asked now, None where it does not take it."""
+    if wiring.ehr is None:
+        return None
+    try:
+        return wiring.ehr[0].subscribe(endpoint, wiring.settings.hook_secret, way=way)
+    except BillingError as error:
+        _log.warning("the EHR does not ring in this way; it is looked at in others", way=way, code=error.code)
+        before = [one for one in topics.held(wiring) if one.way == way]
+        return before[0] if before and isinstance(error, NotNow) else None
 
 
 def ways(wiring: Wiring) -> Sequence[str]:

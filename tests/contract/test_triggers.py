@@ -206,6 +206,13 @@ def until_active(house: House, which: str) -> None:
     until(lambda: bool(house.ehr.client.read(f"Subscription/{which}")["status"] == "active"))
 
 
+def test_an_ehr_without_topics_is_asked_for_a_hook_instead(ci_ehr: dict[str, str], tmp_path: Path) -> None:
+    for one in house(tmp_path, settings_of("ci_ehr", ci_ehr)):
+        one.look_by("topic", "poll")
+        assert subscribe(one.story.wiring) == 1
+        assert [held.way for held in topics.held(one.story.wiring)] == ["hook"]
+
+
 def test_hook_topic_and_poll_together_read_a_close_once(with_topics: House) -> None:
     wiring = with_topics.story.wiring
     with_topics.look_by("hook", "topic", "poll")

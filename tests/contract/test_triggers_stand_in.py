@@ -278,6 +278,44 @@ def test_an_export_that_was_killed_goes_on_at_its_line(ward: Ward, monkeypatch: 
     assert len(ward.ehr.kicked) == 1, "one export, however often somebody was killed"
 
 
+def test_a_worker_that_was_killed_while_it_rang_sees_the_same_again(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        ward.ehr.close(f"v{number}")
+    ward.ehr.waits = 0
+    ward.look_by("bulk")
+    ward.look()
+    rang, rung = ringing.rang, 0
+
+    def killed(*words: Any, **more: Any) -> bool:
+        nonlocal rung
+        rung += 1
+        if rung == 3:
+            raise KeyboardInterrupt
+        return rang(*words, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ringing, "rang", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ringing.ring(ward.wiring)
+    assert ward.ehr.put_away == [], "the files stay until every line rings"
+    ward.look()
+    assert len(ward.found()) == 5
+    ward.look()
+    assert ward.ehr.put_away == ["job1"]
+    assert len(ward.ehr.kicked) == 1
+
+
+def test_a_job_at_another_server_is_not_asked_for(ward: Ward) -> None:
+    with stand_in() as other:
+        ward.ehr.base = other.base
+        ward.look_by("bulk,poll")
+        ward.look()
+        assert other.asked == []
+        assert ward.wiring.store.cursor("ehr:bulk") == ""
+
+
 def test_bad_lines_are_kept_for_a_person_and_take_nothing_with_them(ward: Ward) -> None:
     ward.ehr.bad_lines = [
         "{broken",

@@ -53,6 +53,10 @@ class _Job:
     failed: int = 0
     whole: bool = True
     """Whether every file could be fetched: otherwise the next export begins where this one did."""
+    over: bool = False
+    """Whether every line was given on; the job is put away at the next look, when all of them ring."""
+    upto: str = ""
+    """The time that the next export begins at."""
 
 
 @dataclass(slots=True)
@@ -85,7 +89,9 @@ class Bulk:
         if job.after and now < datetime.fromisoformat(job.after):
             return haul.looked(job)
         try:
-            if not job.status:
+            if job.over:
+                job = self._put_away(job, now)
+            elif not job.status:
                 self._begin(job)
             elif (manifest := self._manifest(job, now)) is not None:
                 self._read(job, manifest, haul, now)
@@ -142,11 +148,13 @@ class Bulk:
                 if count >= MOST_LINES:
                     return
             job.file, job.line = number + 1, 0
+        job.over, job.upto = True, str(manifest.get("transactionTime") or "") if job.whole else ""
+
+    def _put_away(self, job: _Job, now: datetime) -> _Job:
+        """Every line rings by now: the files may go. What follows begins where this one ended."""
         with suppress(BillingError):
             self.client.request("DELETE", job.status)
-        job.since = str(manifest.get("transactionTime") or job.since) if job.whole else job.since
-        job.status, job.file, job.line, job.failed, job.whole = "", 0, 0, 0, True
-        job.after = (now + AGAIN).isoformat()
+        return _Job(since=job.upto or job.since, after=(now + AGAIN).isoformat())
 
     def _lines(
         self, url: str, number: int, manifest: Resource, job: _Job, haul: _Haul
