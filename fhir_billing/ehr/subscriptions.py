@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from fhir_billing.cycle.ports import Sighting
 from fhir_billing.domain.errors import Contended, EhrBrokeContract, NotAllowed
-from fhir_billing.ehr.client import FhirClient, Resource
+from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
 
 CRITERIA = "Encounter?status=finished"
 OVERLAP = timedelta(minutes=2)
@@ -62,20 +62,29 @@ def poll(client: FhirClient, cursor: str, *, most: int = MOST_VISITS) -> tuple[l
     """Visits changed since the cursor (ISO time), in any status; without one, all that are finished. And the next cursor.
 
     Read in the order of change, `most` at a time: the cursor stops where the reading stopped, and the next poll goes on there.
-    An EHR that does not sort is read to its end.
+    An EHR that does not sort is read to its end; one that insists on a status is asked for the finished ones.
     """
+    try:
+        return _poll(client, cursor, most, finished=not cursor)
+    except Unsupported:
+        if not cursor:
+            raise
+        return _poll(client, cursor, most, finished=True)
+
+
+def _poll(client: FhirClient, cursor: str, most: int, *, finished: bool) -> tuple[list[Sighting], str]:
     params = [("_sort", "_lastUpdated"), ("_count", "100")]
     if cursor:
         since = datetime.fromisoformat(cursor) - OVERLAP
         params.append(("_lastUpdated", f"ge{since.astimezone(UTC).isoformat(timespec='seconds')}"))
-    else:
+    if finished:
         params.append(("status", "finished"))
     found: list[Sighting] = []
     newest, before, sorted_so_far = cursor, "", True
     for resource in client.search("Encounter", params):
         if resource.get("resourceType") != "Encounter" or not resource.get("id"):
             continue
-        if not cursor and resource.get("status") != "finished":
+        if finished and resource.get("status") != "finished":
             continue
         seen = _seen(resource)
         sorted_so_far = sorted_so_far and bool(seen.at) and _later(before, seen.at) == seen.at

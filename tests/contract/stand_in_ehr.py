@@ -54,6 +54,7 @@ class StandIn:
     kicked: list[dict[str, str]] = field(default_factory=list)
     refuses: set[str] = field(default_factory=set)
     """Kinds whose search is refused without a patient."""
+    wants_a_status: bool = False
 
     def close(self, name: str, status: str = "finished", patient: str = "p") -> None:
         """Somebody changes a visit; whoever follows the topic is told when it closes."""
@@ -135,6 +136,8 @@ class StandIn:
         if len(parts) == 2:
             return (200, held[parts[1]], {}) if parts[1] in held else (404, outcome(), {})
         if kind in self.refuses and "patient" not in query and "_id" not in query:
+            return 400, outcome(), {}
+        if kind == "Encounter" and self.wants_a_status and not {"status", "_id", "patient"} & set(query):
             return 400, outcome(), {}
         rows = [row for name, row in held.items() if query.get("_id", name) == name]
         if since:

@@ -393,6 +393,15 @@ class Token:
 # ---- the others
 
 
+def test_an_ehr_that_insists_on_a_status_is_polled_for_what_is_finished(ward: Ward) -> None:
+    ward.ehr.wants_a_status = True
+    ward.look_by("poll")
+    for name in ("a", "b"):
+        ward.ehr.close(name)
+        ward.look()
+    assert ward.found() == {"a": "poll", "b": "poll"}
+
+
 def test_where_the_schedule_cannot_be_asked_for_the_patients_of_the_book_are(ward: Ward) -> None:
     ward.ehr.close("a")
     ward.look_by("poll")
