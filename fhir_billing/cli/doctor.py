@@ -55,6 +55,7 @@ def _checks(wiring: Wiring) -> list[Check]:
     return [
         ("site", lambda: _site(wiring)),
         ("store", lambda: _store(wiring)),
+        ("bells", lambda: _bells(wiring)),
         ("book", lambda: _audit(wiring)),
         ("redis", lambda: _redis(wiring.settings.redis_url)),
         ("ehr", lambda: _ehr(wiring)),
@@ -72,6 +73,19 @@ def _site(wiring: Wiring) -> str:
 def _store(wiring: Wiring) -> str:
     counts = wiring.store.waiting_counts()
     return "ok: " + ", ".join(f"{value} {name}" for name, value in counts.items())
+
+
+def _bells(wiring: Wiring) -> str:
+    """How many visits could not be read so far, and why; each is tried again by itself."""
+    from collections import Counter
+
+    from fhir_billing.store.views import SqlViews
+
+    why = Counter(row.say for row in SqlViews(wiring.store, wiring.site).in_vain())
+    if not why:
+        return "no visit waits to be read again"
+    said = "; ".join(f"{say} ({count})" for say, count in why.most_common(3))
+    return f"{why.total()} wait to be read again by themselves: {said}"
 
 
 def _audit(wiring: Wiring) -> str:

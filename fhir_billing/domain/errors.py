@@ -4,7 +4,7 @@ Expected bad news is a value (`Finding`, `Acknowledgment`, a denied `Remittance`
 the four edges (api, worker, smart_app, cli), which look at the class alone:
 
 BillingError
-├─ NotNow          try again later        EhrUnavailable · ChannelUnavailable · RateLimited · Contended
+├─ NotNow          try again later        EhrUnavailable · TokenRefused · ChannelUnavailable · RateLimited · Contended
 ├─ NotAllowed      refuse, and audit      ScopeMissing · SignInNeeded · OverrideNeedsReason
 ├─ NotThere        nothing of that name   ClaimNotFound · RemittanceNotFound · MessageNotFound
 ├─ NotAMove        the state forbids it   IllegalMove · StaleVersion
@@ -39,6 +39,12 @@ class EhrUnavailable(NotNow):
     """The EHR did not answer, or answered 5xx."""
 
     code = "ehr-unavailable"
+
+
+class TokenRefused(NotNow):
+    """The EHR gives us no token, or takes none: that says nothing of what was asked for, and ends when somebody mends it."""
+
+    code = "token-refused"
 
 
 class ChannelUnavailable(NotNow):

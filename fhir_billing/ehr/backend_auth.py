@@ -20,7 +20,7 @@ from typing import Any
 import httpx2
 
 from fhir_billing.cycle.ports import Vault
-from fhir_billing.domain.errors import BillingError, EhrBrokeContract, EhrUnavailable, RateLimited, ScopeMissing
+from fhir_billing.domain.errors import BillingError, EhrBrokeContract, EhrUnavailable, RateLimited, TokenRefused
 from fhir_billing.ehr.answers import seconds
 from fhir_billing.ehr.client_keys import make_key, public_keys, signing_key
 from fhir_billing.ehr.proofs import Credentials, Proof, proofs
@@ -76,7 +76,7 @@ class BackendToken:
         return frozenset(self._held.granted)
 
     def value(self) -> str:
-        """The token; raises EhrUnavailable, RateLimited, ScopeMissing or SecretMissing."""
+        """The token; raises EhrUnavailable, RateLimited, TokenRefused or SecretMissing."""
         with self._lock:
             if self._now() < self._held.fresh_until:
                 return self._held.token
@@ -133,7 +133,7 @@ class BackendToken:
         said = _json(answer)
         if answer.status_code != 200 or "access_token" not in said:
             code = _code(answer, said)
-            raise ScopeMissing(
+            raise TokenRefused(
                 f"the EHR gives no token: {code}", fix="check client id, key and scopes as registered at the EHR"
             )
         lives, now = _seconds(said.get("expires_in")), self._now()

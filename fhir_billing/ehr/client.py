@@ -10,7 +10,14 @@ from typing import Any, Protocol
 
 import httpx2
 
-from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, MalformedResource, NotThere, ScopeMissing
+from fhir_billing.domain.errors import (
+    EhrBrokeContract,
+    EhrUnavailable,
+    MalformedResource,
+    NotThere,
+    ScopeMissing,
+    TokenRefused,
+)
 from fhir_billing.ehr import addresses, scopes
 from fhir_billing.ehr.answers import ENCODINGS, MOST_BYTES, Unsupported, pieces, refusal, whole
 from fhir_billing.ehr.kept import Kept, opened
@@ -185,7 +192,10 @@ class FhirClient:
         answer = self._carrying(token, method, path, params, body, headers or {})
         if answer.status_code == 401 and self._token:
             self._token.forget(token)
-            answer = self._with_token(method, path, params, body, headers or {})
+            fresh = self._token.value()
+            answer = self._carrying(fresh, method, path, params, body, headers or {})
+            if answer.status_code == 401 and fresh != token:
+                raise TokenRefused("the EHR takes no token of ours, fresh ones too", fix="look at it if that lasts")
         if answer.status_code != 304 or "If-None-Match" not in (headers or {}):
             self._check(answer, method, path)
         return answer

@@ -8,10 +8,10 @@ from datetime import date
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from fhir_billing.cycle.arithmetic import Entry
-from fhir_billing.cycle.records import Arrival, Outcome, VisitRecord
+from fhir_billing.cycle.records import Arrival, Kind, Outcome, VisitRecord
 from fhir_billing.cycle.views import ChartTold, ClaimRow, EnvelopeRow, MessageRow, complaints
 from fhir_billing.domain import ledger
 from fhir_billing.domain.ledger import Journal, Posting
@@ -125,6 +125,11 @@ def message_rows(connection: Connection, *conditions: ColumnElement[bool]) -> li
 def quarantined() -> ColumnElement[bool]:
     """What a person must look at."""
     return inbox.c.outcome == Outcome.QUARANTINED
+
+
+def in_vain() -> ColumnElement[bool]:
+    """Doorbells that were answered in vain and wait to be answered again."""
+    return and_(inbox.c.outcome == Outcome.WAITING, inbox.c.kind == Kind.DOORBELL, inbox.c.attempts > 0)
 
 
 def _words(row: Any) -> dict[str, Any]:

@@ -129,6 +129,11 @@ class SqlViews(ClinicianReads, SidesRead):
         with self._store.reading() as connection:
             return rows.message_rows(connection, rows.quarantined())
 
+    def in_vain(self) -> list[MessageRow]:
+        """Newest first."""
+        with self._store.reading() as connection:
+            return rows.message_rows(connection, rows.in_vain())
+
     def visits(self) -> list[VisitRecord]:
         """Newest first."""
         with self._store.reading() as connection:

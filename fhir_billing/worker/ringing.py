@@ -11,7 +11,15 @@ from typing import Final
 
 from fhir_billing.cycle.ports import Sighting, Trigger
 from fhir_billing.cycle.records import Kind, Message
-from fhir_billing.domain.errors import BillingError, NotAllowed, NotNow, TheirContract
+from fhir_billing.domain.errors import (
+    BillingError,
+    NotAllowed,
+    NotNow,
+    NotThere,
+    ScopeMissing,
+    SecretMissing,
+    TheirContract,
+)
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
@@ -29,6 +37,10 @@ CDS_HOOK: Final = "cds-hook"
 ASK_AGAIN: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
 """When a visit is asked for again that a clinician was about to close."""
 FOREVER: Final = timedelta(days=400)
+PASSES: Final = (NotNow, ScopeMissing, SecretMissing)
+"""What keeps a visit from being read until somebody opens the door again: a key is changed, a right is given back."""
+EMPTY: Final = timedelta(days=1)
+"""So long a visit that is not there is looked for: an EHR that was restored has its charts back by then."""
 
 
 class NotClosedYet(NotNow):
@@ -164,11 +176,11 @@ def _answered(wiring: Wiring, bells: Sequence[Message], ahead: Ahead) -> int:
     store, now = wiring.store, wiring.clock.now()
     try:
         said = _answer(wiring, bells, ahead)
-    except NotNow as error:
-        for bell in bells:
-            store.doorbell_later(bell.id, error.say, now + _wait(bell, error))
-        return 0
     except BillingError as error:
+        if _passes(error, first, now):
+            for bell in bells:
+                store.doorbell_later(bell.id, error.say, now + _wait(bell, error))
+            return 0
         store.failed(first.id, str(error), [{"key": error.code, "say": error.say, "fix": error.fix, "at": ""}])
         said = "it could not be read"
     except Exception as error:
@@ -182,7 +194,12 @@ def _answered(wiring: Wiring, bells: Sequence[Message], ahead: Ahead) -> int:
     return len(others) + (said not in {"it could not be read", "it could not be understood"})
 
 
-def _wait(bell: Message, error: NotNow) -> timedelta:
+def _passes(error: BillingError, bell: Message, now: datetime) -> bool:
+    """Whether the same visit may be readable later, with nothing changed here."""
+    return isinstance(error, PASSES) or (isinstance(error, NotThere) and now < bell.at + EMPTY)
+
+
+def _wait(bell: Message, error: BillingError) -> timedelta:
     return error.wait if isinstance(error, NotClosedYet) else wait_for(bell.attempts, error)
 
 

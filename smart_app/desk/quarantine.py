@@ -36,7 +36,7 @@ def routes(face: Face) -> APIRouter:
     @router.get("/quarantine")
     def quarantine(request: Request, who: Who) -> Response:
         face.seen(request, "read the quarantine")
-        return face.render(request, "quarantine.html", rows=face.views.quarantined())
+        return face.render(request, "quarantine.html", rows=face.views.quarantined(), waits=face.views.in_vain())
 
     @router.get("/quarantine/{number}")
     def message(request: Request, who: Who, number: int) -> Response:

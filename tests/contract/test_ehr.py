@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from fhir_billing.domain.errors import Contended, EhrBrokeContract, NotThere, ScopeMissing
+from fhir_billing.domain.errors import Contended, EhrBrokeContract, NotThere, TokenRefused
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.ehr import subscriptions
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials
@@ -197,7 +197,7 @@ def test_a_client_id_that_nobody_knows_gets_no_token_and_hears_why(sekmet_smart:
     token = BackendToken(
         Credentials(client_id="a-stranger", key=sekmet_smart.key), token_endpoint(sekmet_smart.url, http), http
     )
-    with pytest.raises(ScopeMissing) as told:
+    with pytest.raises(TokenRefused) as told:
         token.value()
     assert "client" in str(told.value)
 

@@ -22,6 +22,7 @@ from fhir_billing.domain.errors import (
     RateLimited,
     ScopeMissing,
     SecretMissing,
+    TokenRefused,
 )
 from fhir_billing.ehr import quirks, write
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials, make_key, public_keys
@@ -246,8 +247,8 @@ def test_our_key_is_ours_alone_and_its_public_half_checks_what_we_sign(tmp_path:
 @pytest.mark.parametrize(
     ("status", "body", "error"),
     [
-        (400, {"error": "invalid_client"}, ScopeMissing), (400, {"error": "invalid_scope"}, ScopeMissing),
-        (401, {}, ScopeMissing), (429, {}, RateLimited), (502, None, EhrUnavailable), (200, {"token": "x"}, ScopeMissing),
+        (400, {"error": "invalid_client"}, TokenRefused), (400, {"error": "invalid_scope"}, TokenRefused),
+        (401, {}, TokenRefused), (429, {}, RateLimited), (502, None, EhrUnavailable), (200, {"token": "x"}, TokenRefused),
     ],
 )  # fmt: skip
 def test_no_token_has_a_reason(tmp_path: Path, status: int, body: Any, error: type[BillingError]) -> None:

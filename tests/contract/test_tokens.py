@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
 from fhir_billing.cycle.ports import Vault
-from fhir_billing.domain.errors import EhrUnavailable, RateLimited, ScopeMissing, SecretMissing
+from fhir_billing.domain.errors import EhrUnavailable, RateLimited, ScopeMissing, SecretMissing, TokenRefused
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials, make_key, public_keys
 from fhir_billing.ehr.client import FhirClient
 from fhir_billing.ehr.connect import EhrSettings, connect
@@ -257,7 +257,7 @@ def test_a_foreign_ehr_that_does_not_know_the_new_key_yet_takes_the_older_one(se
     with pytest.raises(EhrUnavailable):  # it breaks over a key of another kind than the one it knows
         connect(stranger)[0].client.sign_in()
     make_key(key.with_name("rsa.pem"), rsa_key=True)
-    with pytest.raises(ScopeMissing):
+    with pytest.raises(TokenRefused):
         connect(replace(stranger, key=key.with_name("rsa.pem")))[0].client.sign_in()
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 import httpx2
 
 from fhir_billing.cycle.conformance import Conformance, Found, Interaction
-from fhir_billing.domain.errors import BillingError, EhrUnavailable, NotAllowed
+from fhir_billing.domain.errors import BillingError, EhrUnavailable, NotAllowed, TokenRefused
 from fhir_billing.ehr import rungs
 from fhir_billing.ehr.check import choosing, closing, connection, reading, writing
 from fhir_billing.ehr.check.asking import Answer, Bench, Try, Verdict, missing, not_tried
@@ -102,7 +102,7 @@ def _tried(one: Try, bench: Bench, silent: int) -> tuple[Verdict, int]:
         return one.attempt(bench), 0
     except EhrUnavailable as error:
         return missing(error.say), silent + 1
-    except NotAllowed as error:
+    except (NotAllowed, TokenRefused) as error:
         return Verdict(found=Found.FORBIDDEN, say=error.say), 0
     except BillingError as error:
         return missing(error.say), silent

@@ -6,7 +6,7 @@ Spec: FHIR R4 CapabilityStatement; SMART App Launch 2.2 `.well-known/smart-confi
 from __future__ import annotations
 
 from fhir_billing.cycle.conformance import Found
-from fhir_billing.domain.errors import BillingError, EhrUnavailable, NotAllowed
+from fhir_billing.domain.errors import BillingError, EhrUnavailable, NotAllowed, TokenRefused
 from fhir_billing.ehr.check.asking import Answer, Bench, Try, Verdict, missing, not_tried, partly, works
 from fhir_billing.ehr.check.statement import Statement
 
@@ -65,7 +65,7 @@ def _token(bench: Bench, asked: frozenset[str], broken: BillingError | None) -> 
         return missing(broken.say)
     try:
         granted = bench.client.sign_in()
-    except NotAllowed as error:
+    except (NotAllowed, TokenRefused) as error:
         return Verdict(found=Found.FORBIDDEN, say=error.say)
     except EhrUnavailable:
         raise
