@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Select, Table, select, update
+from sqlalchemy import Connection, Result, Select, Table, select
 
 from fhir_billing.cycle.records import (
     Arrival,
@@ -33,7 +33,20 @@ from fhir_billing.domain.lifecycle import State
 from fhir_billing.domain.money import Money
 from fhir_billing.store import audit, inbox, ledger, outbox, tables
 from fhir_billing.store.bodies import Bodies
-from fhir_billing.store.rows import Record, as_record, columns, insert, upsert, values
+from fhir_billing.store.rows import (
+    Record,
+    Shape,
+    add,
+    all_of,
+    as_record,
+    change,
+    enter,
+    insert,
+    one_locked,
+    those,
+    upsert,
+    values,
+)
 
 NEW = 0
 """The version of a claim that was never saved."""
@@ -77,10 +90,10 @@ class SqlBook:
     # visits and claims
 
     def visit(self, encounter: str) -> VisitRecord | None:
-        return self._one(VisitRecord, self._of(VisitRecord, tables.visit).where(tables.visit.c.encounter == encounter))
+        return self._only(VisitRecord, tables.visit, encounter=encounter)
 
     def visit_numbered(self, number: str) -> VisitRecord | None:
-        return self._one(VisitRecord, self._of(VisitRecord, tables.visit).where(tables.visit.c.number == number))
+        return self._only(VisitRecord, tables.visit, number=number)
 
     def save_visit(self, visit: VisitRecord) -> None:
         upsert(self.connection, tables.visit, values(tables.visit, visit))
@@ -90,17 +103,17 @@ class SqlBook:
         return sorted(found, key=lambda visit: (visit.served_on or date.max, visit.encounter))
 
     def claim(self, number: str) -> ClaimRecord | None:
-        which = self._of(ClaimRecord, tables.claim).where(tables.claim.c.number == number)
-        return self._one(ClaimRecord, which.with_for_update())
+        which = one_locked(ClaimRecord, tables.claim, "number")
+        return self._first(ClaimRecord, self.connection.execute(which, {"number": number}))
 
     def claims(
         self, *, states: Iterable[State] | None = None, encounter: str | None = None, patient: str | None = None
     ) -> list[ClaimRecord]:
-        row = tables.claim.c
-        which = self._of(ClaimRecord, tables.claim)
-        if states is not None:
-            which = which.where(row.state.in_(list(states)))
-        found = self._all(ClaimRecord, _narrowed(which, tables.claim, encounter=encounter, patient=patient))
+        if states is None:
+            found = self._where(ClaimRecord, tables.claim, encounter=encounter, patient=patient)
+        else:
+            which = self._of(ClaimRecord, tables.claim).where(tables.claim.c.state.in_(list(states)))
+            found = self._all(ClaimRecord, _narrowed(which, tables.claim, encounter=encounter, patient=patient))
         return sorted(found, key=lambda claim: claim.number)  # here, because each database has its own order of letters
 
     def claims_after(self, number: str, *, limit: int = 500) -> list[ClaimRecord]:
@@ -120,23 +133,18 @@ class SqlBook:
         row = tables.claim
         saved = replace(claim, version=claim.version + 1)
         if claim.version == NEW:
-            new = (
-                insert(self.connection, row).values(values(row, saved)).on_conflict_do_nothing().returning(row.c.number)
-            )
-            done = self.connection.execute(new).first() is not None
+            done = enter(self.connection, row, values(row, saved), returning=("number",)).first() is not None
         else:
-            same = (row.c.number == claim.number, row.c.version == claim.version)
-            done = bool(self.connection.execute(update(row).where(*same).values(values(row, saved))).rowcount)
+            done = change(self.connection, row, values(row, saved), number=claim.number, version=claim.version)
         if not done:
             raise StaleVersion(f"somebody else changed {claim.number} first", fix="look at it again, then decide")
         return saved
 
     def tell(self, line: Told) -> None:
-        self.connection.execute(tables.biography.insert().values(values(tables.biography, line)))
+        add(self.connection, tables.biography, values(tables.biography, line))
 
     def biography(self, claim: str) -> list[Told]:
-        row = tables.biography
-        return self._all(Told, self._of(Told, row).where(row.c.claim == claim).order_by(row.c.id))
+        return self._where(Told, tables.biography, "id", claim=claim)
 
     # ledger
 
@@ -157,9 +165,7 @@ class SqlBook:
     def remittances(
         self, *, payer: str | None = None, trace: str | None = None, number: str | None = None
     ) -> list[RemittanceRecord]:
-        row = tables.remittance
-        which = self._of(RemittanceRecord, row).order_by(row.c.place)
-        return self._all(RemittanceRecord, _narrowed(which, row, payer=payer, trace=trace, number=number))
+        return self._where(RemittanceRecord, tables.remittance, "place", payer=payer, trace=trace, number=number)
 
     def next_remittance_number(self) -> str:
         return f"R-{self.take_control('', 'remittance')}"
@@ -169,16 +175,13 @@ class SqlBook:
         upsert(self.connection, tables.remittance, {**values(tables.remittance, remittance), "place": place})
 
     def save_payment(self, payment: PaymentRecord) -> None:
-        self.connection.execute(tables.payment.insert().values(values(tables.payment, payment)))
+        add(self.connection, tables.payment, values(tables.payment, payment))
 
     def payments(self, claim: str | None = None) -> list[PaymentRecord]:
-        row = tables.payment
-        return self._all(PaymentRecord, _narrowed(self._of(PaymentRecord, row).order_by(row.c.id), row, claim=claim))
+        return self._where(PaymentRecord, tables.payment, "id", claim=claim)
 
     def payments_in(self, remittance: str) -> list[PaymentRecord]:
-        row = tables.payment
-        which = self._of(PaymentRecord, row).where(row.c.remittance == remittance)
-        return self._all(PaymentRecord, which.order_by(row.c.sequence, row.c.id))
+        return self._where(PaymentRecord, tables.payment, "sequence", "id", remittance=remittance)
 
     def payments_of(self, claims: Sequence[str]) -> list[PaymentRecord]:
         row = tables.payment
@@ -231,9 +234,7 @@ class SqlBook:
     def asked(
         self, *, key: str | None = None, encounter: str | None = None, claim: str | None = None
     ) -> list[AskedRecord]:
-        row = tables.asked
-        which = self._of(AskedRecord, row).order_by(row.c.message, row.c.key)
-        return self._all(AskedRecord, _narrowed(which, row, key=key, encounter=encounter, claim=claim))
+        return self._where(AskedRecord, tables.asked, "message", "key", key=key, encounter=encounter, claim=claim)
 
     # the chart and we
 
@@ -242,8 +243,10 @@ class SqlBook:
 
     def differences(self, *, encounter: str | None = None, only_open: bool = False) -> list[DifferenceRecord]:
         row = tables.difference
+        if not only_open:
+            return self._where(DifferenceRecord, row, "found_at", "key", encounter=encounter)
         which = self._of(DifferenceRecord, row).order_by(row.c.found_at, row.c.key)
-        which = which.where(row.c.closed_at.is_(None)) if only_open else which
+        which = which.where(row.c.closed_at.is_(None))
         return self._all(DifferenceRecord, _narrowed(which, row, encounter=encounter))
 
     def save_proposal(self, proposal: ProposalRecord) -> None:
@@ -258,15 +261,13 @@ class SqlBook:
         upsert(self.connection, tables.written, values(tables.written, written))
 
     def written(self, owner: str) -> list[WrittenRecord]:
-        row = tables.written
-        return self._all(WrittenRecord, self._of(WrittenRecord, row).where(row.c.owner == owner).order_by(row.c.kind))
+        return self._where(WrittenRecord, tables.written, "kind", owner=owner)
 
     def save_heard(self, heard: HeardRecord) -> None:
         upsert(self.connection, tables.heard, values(tables.heard, heard))
 
     def heard(self, visit: str) -> list[HeardRecord]:
-        row = tables.heard
-        return self._all(HeardRecord, self._of(HeardRecord, row).where(row.c.visit == visit).order_by(row.c.key))
+        return self._where(HeardRecord, tables.heard, "key", visit=visit)
 
     # apps that follow claims
 
@@ -280,9 +281,7 @@ class SqlBook:
         return self._one(FollowerRecord, self._of(FollowerRecord, row).where(row.c.id == which).with_for_update())
 
     def followers(self, *, app: str | None = None) -> list[FollowerRecord]:
-        row = tables.follower
-        which = self._of(FollowerRecord, row).order_by(row.c.made_at, row.c.id)
-        return self._all(FollowerRecord, _narrowed(which, row, app=app))
+        return self._where(FollowerRecord, tables.follower, "made_at", "id", app=app)
 
     def save_notice(self, notice: NoticeRecord) -> None:
         row = tables.notice
@@ -300,13 +299,26 @@ class SqlBook:
 
     @staticmethod
     def _of(record: type[Record], table: Table) -> Select[Any]:
-        return select(*columns(table, record))
+        return all_of(cast("Shape", record), table)
+
+    def _where(self, record: type[Record], table: Table, *order: str, **wanted: str | None) -> list[Record]:
+        """Those that have the given values, in this order."""
+        given = {name: value for name, value in wanted.items() if value is not None}
+        found = self.connection.execute(those(cast("Shape", record), table, tuple(given), order), given)
+        return [as_record(record, row) for row in found]
+
+    def _only(self, record: type[Record], table: Table, **wanted: str) -> Record | None:
+        return self._first(record, self.connection.execute(those(cast("Shape", record), table, tuple(wanted)), wanted))
 
     def _all(self, record: type[Record], which: Select[Any]) -> list[Record]:
         return [as_record(record, row) for row in self.connection.execute(which)]
 
     def _one(self, record: type[Record], which: Select[Any]) -> Record | None:
-        row = self.connection.execute(which).first()
+        return self._first(record, self.connection.execute(which))
+
+    @staticmethod
+    def _first(record: type[Record], found: Result[Any]) -> Record | None:
+        row = found.first()
         return as_record(record, row) if row else None
 
 

@@ -7,17 +7,38 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, Update, bindparam, func, or_, select, update
 
 from fhir_billing.cycle.records import Arrival, Kind, Message, Outcome
 from fhir_billing.domain.errors import MessageNotFound, NotAMove
 from fhir_billing.store.bodies import Bodies
 from fhir_billing.store.locks import WORKING, hold
-from fhir_billing.store.rows import as_record, columns, insert
+from fhir_billing.store.rows import add, all_of, as_record, columns, enter, those
 from fhir_billing.store.tables import arrival, inbox
 
 _NAMES: Final = [field.name for field in fields(Message)]
 DECIDING: Final = tuple(kind for kind in Kind if kind is not Kind.DOORBELL)
+NEXT: Final = (
+    all_of(Message, inbox)
+    .where(inbox.c.outcome == Outcome.WAITING, inbox.c.kind.in_(DECIDING))
+    .order_by(inbox.c.id)
+    .limit(1)
+)
+RIPE: Final = (
+    all_of(Message, inbox)
+    .where(
+        inbox.c.outcome == Outcome.WAITING,
+        inbox.c.kind == Kind.DOORBELL,
+        or_(inbox.c.retry_at.is_(None), inbox.c.retry_at <= bindparam("now")),
+    )
+    .order_by(inbox.c.id)
+)
+_OUTCOME: Final = select(inbox.c.outcome).where(inbox.c.id == bindparam("id"))
+_TRIED: Final = update(inbox).where(inbox.c.id == bindparam("its_id")).values(attempts=inbox.c.attempts + 1)
+_AGAIN: Final = update(inbox).where(inbox.c.id == bindparam("its_id"))
+_WORKED: Final = _TRIED.values(
+    worked=select(func.coalesce(func.max(inbox.c.worked), 0) + 1).scalar_subquery(), retry_at=None
+)
 
 
 def messages(connection: Connection, bodies: Bodies, which: Select[Any]) -> list[Message]:
@@ -27,7 +48,7 @@ def messages(connection: Connection, bodies: Bodies, which: Select[Any]) -> list
 
 def picked() -> Select[Any]:
     """A SELECT of all that a Message has."""
-    return select(*columns(inbox, Message))
+    return all_of(Message, inbox)
 
 
 def _message(row: Row[Any], bodies: Bodies) -> Message:
@@ -53,17 +74,38 @@ def keep(
     who: str,
 ) -> tuple[Message, bool]:
     """Keep the bytes, or only note that they came again."""
-    same = (inbox.c.kind == kind, inbox.c.key == key)
-    new = None
-    if connection.execute(select(inbox.c.id).where(*same)).first() is None:
+    same = {"kind": kind, "key": key}
+    new, message = False, _same(connection, bodies, same)
+    if message is None:
         in_row, sha256 = bodies.put(body)
-        row = {"kind": kind, "key": key, "at": at, "body": in_row, "size": len(body), "sha256": sha256}
+        row = {**same, "at": at, "body": in_row, "size": len(body), "sha256": sha256}
         row |= {"channel": channel, "name": name, "who": who}
-        entered = insert(connection, inbox).values(row).on_conflict_do_nothing(index_elements=["kind", "key"])
-        new = connection.execute(entered.returning(inbox.c.id)).scalar()
-    [message] = messages(connection, bodies, picked().where(*same))
-    connection.execute(arrival.insert().values(message=message.id, at=at, channel=channel, name=name))
-    return message, new is not None
+        entered = enter(connection, inbox, row, conflict=("kind", "key"), returning=("id", "at")).first()
+        new = entered is not None
+        message = (
+            Message(
+                id=entered.id,
+                kind=kind,
+                key=key,
+                at=entered.at,
+                body=body,
+                sha256=sha256,
+                channel=channel,
+                name=name,
+                who=who,
+            )
+            if entered
+            else _same(connection, bodies, same)
+        )
+    if message is None:
+        raise MessageNotFound("a message went while it was kept", fix="try again")
+    add(connection, arrival, {"message": message.id, "at": at, "channel": channel, "name": name})
+    return message, new
+
+
+def _same(connection: Connection, bodies: Bodies, same: Mapping[str, object]) -> Message | None:
+    found = connection.execute(those(Message, inbox, ("kind", "key")), same).first()
+    return _message(found, bodies) if found else None
 
 
 def arrivals(connection: Connection, message_id: int) -> list[Arrival]:
@@ -75,8 +117,7 @@ def arrivals(connection: Connection, message_id: int) -> list[Arrival]:
 def next_message(connection: Connection, bodies: Bodies) -> Message | None:
     """The oldest that waits to be worked. Whoever asks holds the only right to work until the transaction ends."""
     hold(connection, WORKING)
-    waits = (inbox.c.outcome == Outcome.WAITING, inbox.c.kind.in_(DECIDING))
-    return next(iter(messages(connection, bodies, picked().where(*waits).order_by(inbox.c.id).limit(1))), None)
+    return next(iter(messages(connection, bodies, NEXT)), None)
 
 
 def settle(
@@ -89,43 +130,30 @@ def settle(
     findings: Sequence[Mapping[str, object]],
 ) -> None:
     """Worked: it gets the next place in the order of work."""
-    place = select(func.coalesce(func.max(inbox.c.worked), 0) + 1).scalar_subquery()
-    _change(
-        connection, message_id, outcome=outcome, say=say, claims=tuple(claims), findings=tuple(findings),
-        attempts=inbox.c.attempts + 1, worked=place, retry_at=None,
-    )  # fmt: skip
+    _change(connection, _WORKED, message_id, outcome=outcome, say=say, claims=tuple(claims), findings=tuple(findings))
 
 
 def failed(connection: Connection, message_id: int, say: str, findings: Sequence[Mapping[str, object]]) -> None:
     """It could not be worked: kept whole, shown, and out of the way of the next one."""
-    _change(
-        connection,
-        message_id,
-        outcome=Outcome.QUARANTINED,
-        say=say,
-        findings=tuple(findings),
-        attempts=inbox.c.attempts + 1,
-    )
+    _change(connection, _TRIED, message_id, outcome=Outcome.QUARANTINED, say=say, findings=tuple(findings))
 
 
 def retry(connection: Connection, message_id: int) -> None:
     """A quarantined message waits again. Raises NotAMove for any other."""
-    outcome = connection.execute(select(inbox.c.outcome).where(inbox.c.id == message_id)).scalar()
+    outcome = connection.execute(_OUTCOME, {"id": message_id}).scalar()
     if outcome is not None and outcome is not Outcome.QUARANTINED:
         raise NotAMove(f"message {message_id} is {outcome}, not quarantined", fix="nothing needs to be done")
-    _change(connection, message_id, outcome=Outcome.WAITING, retry_at=None)
+    _change(connection, _AGAIN, message_id, outcome=Outcome.WAITING, retry_at=None)
 
 
 def doorbells(connection: Connection, bodies: Bodies, now: datetime) -> list[Message]:
     """Doorbells that may be answered now, oldest first."""
-    waits = (inbox.c.outcome == Outcome.WAITING, inbox.c.kind == Kind.DOORBELL)
-    ripe = or_(inbox.c.retry_at.is_(None), inbox.c.retry_at <= now)
-    return messages(connection, bodies, picked().where(*waits, ripe).order_by(inbox.c.id))
+    return [_message(row, bodies) for row in connection.execute(RIPE, {"now": now})]
 
 
 def waits(connection: Connection, message_id: int) -> bool:
     """Whether a message still waits: another worker may have had it."""
-    return connection.execute(select(inbox.c.outcome).where(inbox.c.id == message_id)).scalar() == Outcome.WAITING
+    return connection.execute(_OUTCOME, {"id": message_id}).scalar() == Outcome.WAITING
 
 
 def doorbells_by(connection: Connection, bodies: Bodies, channel: str) -> list[Message]:
@@ -136,15 +164,15 @@ def doorbells_by(connection: Connection, bodies: Bodies, channel: str) -> list[M
 
 def doorbell_done(connection: Connection, message_id: int, say: str) -> None:
     """Answered."""
-    _change(connection, message_id, outcome=Outcome.DONE, say=say, attempts=inbox.c.attempts + 1, retry_at=None)
+    _change(connection, _TRIED, message_id, outcome=Outcome.DONE, say=say, retry_at=None)
 
 
 def doorbell_later(connection: Connection, message_id: int, say: str, retry_at: datetime) -> None:
     """Nobody answered at the other end: ring again then."""
-    _change(connection, message_id, say=say, attempts=inbox.c.attempts + 1, retry_at=retry_at)
+    _change(connection, _TRIED, message_id, say=say, retry_at=retry_at)
 
 
-def _change(connection: Connection, message_id: int, **values: Any) -> None:
-    found = connection.execute(update(inbox).where(inbox.c.id == message_id).values(**values))
+def _change(connection: Connection, how: Update, message_id: int, **values: Any) -> None:
+    found = connection.execute(how, {"its_id": message_id, **values})
     if not found.rowcount:
         raise MessageNotFound(f"there is no message {message_id}", fix="look at the quarantine page")

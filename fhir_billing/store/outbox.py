@@ -23,7 +23,7 @@ from sqlalchemy import ColumnElement, Connection, select, update
 from fhir_billing.cycle.records import OutboxRecord
 from fhir_billing.store.bodies import Bodies
 from fhir_billing.store.locks import RELAYING, hold
-from fhir_billing.store.rows import insert
+from fhir_billing.store.rows import enter
 from fhir_billing.store.tables import outbox
 
 LEASE: Final = timedelta(seconds=30)
@@ -67,7 +67,7 @@ def queue(
         "kind": kind, "key": key, "destination": destination, "body": in_row, "size": len(body), "sha256": sha256,
         "claim": claim, "status": WAITING, "created_at": at,
     }  # fmt: skip
-    connection.execute(insert(connection, outbox).values(row).on_conflict_do_nothing(index_elements=["key"]))
+    enter(connection, outbox, row, conflict=("key",))
 
 
 def anything_waits(connection: Connection) -> bool:

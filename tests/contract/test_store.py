@@ -60,7 +60,8 @@ def elsewhere(script: str, *words: str) -> subprocess.Popen[str]:
     """A program of its own on the same store."""
     head = "import sys\nfrom datetime import *\nfrom fhir_billing.store.store import *\nfrom fhir_billing.cycle.records import *\n"
     head += f"NOW = datetime.fromisoformat({NOW.isoformat()!r})\nstore = open_store(sys.argv[1])\n"
-    return subprocess.Popen([sys.executable, "-c", head + script, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    started = [sys.executable, "-c", head + script, *words]
+    return subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def said(process: subprocess.Popen[str]) -> str:
