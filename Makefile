@@ -74,10 +74,10 @@ screenshots: setup $(STAMPS)/test packages ## the pictures of the README, from t
 	$(PY) -m tools.screenshots
 	$(PY) -m tools.contact_sheet
 
-campaign: setup $(STAMPS)/test packages ## the long forms: make campaign EXAMPLES=20000; CLOSES=2000; the report is var/campaign.txt
+campaign: setup $(STAMPS)/test packages ## the long forms: make campaign EXAMPLES=20000 CLOSES=2000 SEEDS=7,8,9; the report is var/campaign.txt
 	@mkdir -p var && : > var/campaign.txt && rm -f .cache/campaign/*.json
 	HYPOTHESIS_PROFILE=campaign CAMPAIGN_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/pytest -q tests/property 2>&1 | tee -a var/campaign.txt
-	CAMPAIGN_VISITS=160 CAMPAIGN_KILLS=40 CAMPAIGN_CLOSES=$(or $(CLOSES),2000) $(BIN)/pytest -q tests/fault 2>&1 | tee -a var/campaign.txt
+	CAMPAIGN_VISITS=160 CAMPAIGN_KILLS=40 CAMPAIGN_CLOSES=$(or $(CLOSES),2000) CAMPAIGN_SEEDS=$(or $(SEEDS),7) $(BIN)/pytest -q tests/fault 2>&1 | tee -a var/campaign.txt
 	CAMPAIGN_TABS=$(or $(TABS),40) CAMPAIGN_CHARTS=$(or $(TABS),40) $(BIN)/pytest -q tests/e2e/test_launch_in_a_frame.py tests/attacks/test_many_charts.py 2>&1 | tee -a var/campaign.txt
 	@cat .cache/campaign/charts.json .cache/campaign/faults.json | tee -a var/campaign.txt
 	@! grep -E '^(FAILED|ERROR)' var/campaign.txt && [ $$(grep -cE '^[0-9]+ passed' var/campaign.txt) = 3 ]

@@ -30,7 +30,7 @@ VISITS = int(os.environ.get("CAMPAIGN_VISITS", "24"))
 KILLS = int(os.environ.get("CAMPAIGN_KILLS", "8"))
 
 
-def start(story: Story, redis_url: str) -> subprocess.Popen[bytes]:
+def start(story: Story, redis_url: str, **more: str) -> subprocess.Popen[bytes]:
     """One worker process on the story's store."""
     settings = story.wiring.settings
     environment = {
@@ -41,6 +41,7 @@ def start(story: Story, redis_url: str) -> subprocess.Popen[bytes]:
         "FHIR_BILLING_SITE": settings.site,
         "FHIR_BILLING_BEAT_SECONDS": "0.05",
         "REDIS_URL": redis_url,
+        **more,
     }
     return subprocess.Popen(
         [sys.executable, "-m", "fhir_billing", "worker"],
