@@ -361,6 +361,18 @@ class Book(Protocol):
         ...
 
 
+class Answering(Protocol):
+    """An open transaction that answers doorbells."""
+
+    def keep(self, key: str, body: bytes, *, at: datetime, name: str, who: str) -> bool:
+        """Keep a visit as it was read; False when the same was known."""
+        ...
+
+    def done(self, message_id: int, say: str) -> None:
+        """Answered."""
+        ...
+
+
 class Store(Protocol):
     """The store: makes Books, keeps what arrives before anything looks at it, and knows what must leave."""
 
@@ -376,6 +388,10 @@ class Store(Protocol):
 
     def doorbells(self, now: datetime) -> list[Message]:
         """Doorbells that wait and may be tried now, oldest first."""
+        ...
+
+    def answering(self) -> AbstractContextManager[Answering]:
+        """One transaction in which what was read is kept and the doorbells that asked for it end."""
         ...
 
     def doorbell_done(self, message_id: int, say: str) -> None: ...

@@ -172,6 +172,19 @@ def doorbell_later(connection: Connection, message_id: int, say: str, retry_at: 
     _change(connection, _TRIED, message_id, say=say, retry_at=retry_at)
 
 
+class Answering:
+    """Implements `cycle.ports.Answering` on a connection whose transaction somebody else ends."""
+
+    def __init__(self, connection: Connection, bodies: Bodies) -> None:
+        self._connection, self._bodies = connection, bodies
+
+    def keep(self, key: str, body: bytes, *, at: datetime, name: str, who: str) -> bool:
+        return keep(self._connection, self._bodies, Kind.VISIT, key, body, at=at, channel="ehr", name=name, who=who)[1]
+
+    def done(self, message_id: int, say: str) -> None:
+        doorbell_done(self._connection, message_id, say)
+
+
 def _change(connection: Connection, how: Update, message_id: int, **values: Any) -> None:
     found = connection.execute(how, {"its_id": message_id, **values})
     if not found.rowcount:

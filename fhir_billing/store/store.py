@@ -20,9 +20,10 @@ from fhir_billing.domain.money import Money, show
 from fhir_billing.store import audit, guards, inbox, ledger, outbox, tables
 from fhir_billing.store.bodies import bodies_of
 from fhir_billing.store.book import SqlBook
+from fhir_billing.store.inbox import Answering
 from fhir_billing.store.rows import upsert
 from fhir_billing.store.schema import check_reachable, check_schema, migrate, missing_from
-from fhir_billing.store.unit_of_work import make_engine, normal_url, reading, writing
+from fhir_billing.store.unit_of_work import make_engine, normal_url, reading, writing, writing_soon
 
 __all__ = ["SqlStore", "StoreMissing", "migrate", "open_store"]
 
@@ -83,6 +84,12 @@ class SqlStore:
         """Keep raw bytes, in a transaction of its own; False when they were known."""
         with writing(self._engine) as connection:
             return inbox.keep(connection, self._bodies, kind, key, body, at=at, channel=channel, name=name, who=who)
+
+    @contextmanager
+    def answering(self) -> Iterator[Answering]:
+        """One transaction in which what was read is kept and the doorbells that asked for it end; a power cut rings them again."""
+        with writing_soon(self._engine) as connection:
+            yield Answering(connection, self._bodies)
 
     def doorbells(self, now: datetime) -> list[Message]:
         """Doorbells that wait and may be tried now, oldest first."""

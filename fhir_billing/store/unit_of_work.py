@@ -21,6 +21,7 @@ from fhir_billing.domain.errors import Contended, StoreMissing
 BUSY_MILLISECONDS = 30_000
 PAUSE: Final = timedelta(milliseconds=20)
 READING = "reading"
+SOON = "soon"
 DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 CHECK: Final = "check FHIR_BILLING_DATABASE"
 POOL: Final[dict[str, Any]] = {"pool_size": 10, "max_overflow": 40}
@@ -78,8 +79,12 @@ def _write_ahead(connection: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    reading = connection.get_execution_options().get(READING, False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    wanted = "NORMAL" if options.get(SOON, False) else "FULL"
+    if not options.get(READING, False) and connection.info.get(SOON, "FULL") != wanted:
+        connection.exec_driver_sql(f"PRAGMA synchronous = {wanted}")
+        connection.info[SOON] = wanted
+    connection.exec_driver_sql("BEGIN" if options.get(READING, False) else "BEGIN IMMEDIATE")
 
 
 @contextmanager
@@ -92,6 +97,23 @@ def writing(engine: Engine) -> Iterator[Connection]:
             raise Contended("another program is writing to the book", fix="try again") from error
         with transaction:
             yield connection
+
+
+@contextmanager
+def writing_soon(engine: Engine) -> Iterator[Connection]:
+    """A transaction for what can be found out again: it is whole or not there, and is forced to disk by the next `writing` one.
+
+    A killed program loses nothing of it. After a power cut it may be gone, and then everything after it is gone too, for
+    both databases write their log in order: nothing that was decided from it can be there without it.
+    """
+    if engine.dialect.name == "sqlite":
+        soon = engine.execution_options(**{SOON: True})
+        with writing(soon) as connection:
+            yield connection
+        return
+    with writing(engine) as connection:
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        yield connection
 
 
 @contextmanager

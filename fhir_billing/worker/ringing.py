@@ -6,10 +6,11 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from fhir_billing.cycle.ports import Sighting, Trigger
+from fhir_billing.cycle.ports import Answering, Sighting, Trigger
 from fhir_billing.cycle.records import Kind, Message
 from fhir_billing.domain.errors import (
     BillingError,
@@ -41,6 +42,23 @@ PASSES: Final = (NotNow, ScopeMissing, SecretMissing)
 """What keeps a visit from being read until somebody opens the door again: a key is changed, a right is given back."""
 EMPTY: Final = timedelta(days=1)
 """So long a visit that is not there is looked for: an EHR that was restored has its charts back by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A visit as it was read, not kept yet."""
+
+    encounter: str
+    body: bytes
+    key: str
+    found_by: str
+    at: datetime
+    of_charges: str
+
+    def kept(self, box: Answering) -> str:
+        """Keep it, and say so."""
+        new = box.keep(self.key, self.body, at=self.at, name=self.encounter, who=self.found_by)
+        return _kept(self.encounter, new=new) + self.of_charges
 
 
 class NotClosedYet(NotNow):
@@ -118,8 +136,11 @@ def answer_doorbells(wiring: Wiring) -> int:
     """Read each visit that rang from the EHR again, and keep what was read; a storm of bells for one visit is one reading."""
     now = wiring.clock.now()
     several = bool(wiring.settings.redis_url)
-    count, done = _told(wiring, now), set[int]()
-    ripe = _elsewhere(wiring.store.doorbells(now)) if several else wiring.store.doorbells(now)
+    bells, done = wiring.store.doorbells(now), set[int]()
+    count = 0
+    if any(map(_is_of_topic, bells)):
+        count, bells = _told(wiring, bells), wiring.store.doorbells(now)
+    ripe = _elsewhere(bells) if several else bells
     waiting = _by_visit(wiring.store.doorbells(now + FOREVER)) if ripe else {}
     plain = dict.fromkeys(_encounter(bell) for bell in ripe if bell.channel not in {CDS_HOOK, *topics.CHANNELS})
     visits = [encounter for encounter in plain if encounter]
@@ -134,10 +155,9 @@ def answer_doorbells(wiring: Wiring) -> int:
     return count
 
 
-def _told(wiring: Wiring, now: datetime) -> int:
+def _told(wiring: Wiring, bells: Iterable[Message]) -> int:
     """What a topic told rings for its visits first, so that it is read together with what others rang for."""
-    bells = [bell for bell in wiring.store.doorbells(now) if _is_of_topic(bell)]
-    return sum(_answered(wiring, [bell], Ahead(None, (), 1)) for bell in bells)
+    return sum(_answered(wiring, [bell], Ahead(None, (), 1)) for bell in bells if _is_of_topic(bell))
 
 
 def _is_of_topic(bell: Message) -> bool:
@@ -175,7 +195,7 @@ def _answered(wiring: Wiring, bells: Sequence[Message], ahead: Ahead) -> int:
     first, *others = bells
     store, now = wiring.store, wiring.clock.now()
     try:
-        said = _answer(wiring, bells, ahead)
+        _end(wiring, bells, _answer(wiring, bells, ahead))
     except BillingError as error:
         if _passes(error, first, now):
             for bell in bells:
@@ -188,10 +208,20 @@ def _answered(wiring: Wiring, bells: Sequence[Message], ahead: Ahead) -> int:
         store.failed(first.id, say, [{"key": "our-contract", "say": say, "fix": "", "at": ""}])
         said = "it could not be understood"
     else:
-        store.doorbell_done(first.id, said)
+        return len(bells)
     for bell in others:
         store.doorbell_done(bell.id, f"together with message {first.id}: {said}")
-    return len(others) + (said not in {"it could not be read", "it could not be understood"})
+    return len(others)
+
+
+def _end(wiring: Wiring, bells: Sequence[Message], answer: str | Read) -> None:
+    """Keep what was read and end the bells that asked for it, in one transaction."""
+    first, *others = bells
+    with wiring.store.answering() as box:
+        said = answer if isinstance(answer, str) else answer.kept(box)
+        box.done(first.id, said)
+        for bell in others:
+            box.done(bell.id, f"together with message {first.id}: {said}")
 
 
 def _passes(error: BillingError, bell: Message, now: datetime) -> bool:
@@ -203,7 +233,7 @@ def _wait(bell: Message, error: BillingError) -> timedelta:
     return error.wait if isinstance(error, NotClosedYet) else wait_for(bell.attempts, error)
 
 
-def _answer(wiring: Wiring, bells: Sequence[Message], ahead: Ahead) -> str:
+def _answer(wiring: Wiring, bells: Sequence[Message], ahead: Ahead) -> str | Read:
     bell = bells[0]
     if bell.who == STRANGER:
         raise NotAllowed("a notification without the right secret is not followed")
@@ -222,7 +252,7 @@ def _answer(wiring: Wiring, bells: Sequence[Message], ahead: Ahead) -> str:
         return left
     if found_by <= set(topics.CHANNELS) and _is_read(wiring, encounter):
         return f"{encounter} was read in this version"
-    return read_visit(wiring, encounter, found_by=str(said.get("found_by", "")), ahead=ahead)
+    return _read(wiring, encounter, found_by=str(said.get("found_by", "")), ahead=ahead)
 
 
 def _not_closed(wiring: Wiring, encounter: str, bells: Sequence[Message]) -> str:
@@ -246,21 +276,35 @@ def _is_read(wiring: Wiring, encounter: str) -> bool:
     return seen is not None and seen.version == known.version
 
 
-def read_visit(wiring: Wiring, encounter: str, *, found_by: str, ahead: Ahead | None = None) -> str:
+def read_visit(wiring: Wiring, encounter: str, *, found_by: str) -> str:
     """Read a visit from the EHR, lay the charges on it that only HL7 v2 brought, and keep what was read."""
+    read = _read(wiring, encounter, found_by=found_by)
+    if isinstance(read, str):
+        return read
+    said = keep_visit(wiring, encounter, read.body, found_by=found_by, at=read.at)
+    return said + read.of_charges
+
+
+def _read(wiring: Wiring, encounter: str, *, found_by: str, ahead: Ahead | None = None) -> str | Read:
     if wiring.ehr is None:
         return "no EHR is set up"
     reader = wiring.ehr[0]
     read = ahead.gather(reader, encounter) if ahead else reader.gather(encounter)
     resources, of_charges = heard.laid(wiring, encounter, read)
     body = dumps({"encounter": encounter, "found_by": found_by, "resources": resources})
-    return keep_visit(wiring, encounter, body, found_by=found_by, at=wiring.clock.now()) + of_charges
+    return Read(encounter, body, _key(encounter, dumps(resources)), found_by, wiring.clock.now(), of_charges)
 
 
 def keep_visit(wiring: Wiring, encounter: str, body: bytes, *, found_by: str, at: datetime) -> str:
     """Keep a visit's resources as read; the same ones again are one message."""
-    digest = hashlib.sha256(dumps(loads(body)["resources"])).hexdigest()
-    _, new = wiring.store.keep(
-        Kind.VISIT, f"{encounter}:{digest[:32]}", body, at=at, channel="ehr", name=encounter, who=found_by
-    )
+    key = _key(encounter, dumps(loads(body)["resources"]))
+    _, new = wiring.store.keep(Kind.VISIT, key, body, at=at, channel="ehr", name=encounter, who=found_by)
+    return _kept(encounter, new=new)
+
+
+def _key(encounter: str, resources: bytes) -> str:
+    return f"{encounter}:{hashlib.sha256(resources).hexdigest()[:32]}"
+
+
+def _kept(encounter: str, *, new: bool) -> str:
     return f"read {encounter}" if new else f"read {encounter}: unchanged"

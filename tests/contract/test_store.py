@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from fhir_billing.cycle.ports import Book, Store
@@ -690,3 +690,43 @@ def test_a_writer_that_waits_too_long_is_told_to_try_again(tmp_path: Path, monke
         keep_file(store)
     keep_file(store)
     store.close()
+
+
+def test_a_visit_is_kept_and_its_doorbell_ends_together_or_neither(url: str, store: SqlStore) -> None:
+    bell, _ = store.keep(Kind.DOORBELL, "Encounter/e:1", b"{}", at=NOW)
+    script = """
+with store.answering() as box:
+    box.keep('Encounter/e:digest', b'{}', at=NOW, name='Encounter/e', who='hook')
+    box.done(int(sys.argv[2]), 'read')
+    print('ready', flush=True)
+    sys.stdin.read()
+"""
+    program = elsewhere(script, url, str(bell.id))
+    assert program.stdout is not None
+    assert program.stdout.readline() == "ready\n"
+    os.kill(program.pid, signal.SIGKILL)
+    program.wait(timeout=10)
+    assert store.doorbells(NOW) == [bell]
+    with store.answering() as box:
+        assert box.keep("Encounter/e:digest", b"{}", at=NOW, name="Encounter/e", who="hook")
+        box.done(bell.id, "read")
+    assert store.doorbells(NOW) == []
+    with store.begin() as book:
+        found = book.next_message()
+    assert found is not None
+    assert (found.kind, found.key, found.body) == (Kind.VISIT, "Encounter/e:digest", b"{}")
+
+
+def test_only_what_can_be_read_again_waits_for_the_next_decision_to_be_forced_to_disk(store: SqlStore) -> None:
+    asked = "SHOW synchronous_commit" if store.url.startswith("postgres") else "PRAGMA synchronous"
+
+    def forced(connection: Connection) -> bool:
+        return str(connection.execute(text(asked)).scalar()) in {"on", "2"}
+
+    for _ in range(2):
+        with store.begin() as book:
+            assert forced(book.connection)
+        with store.answering() as box:
+            assert not forced(box._connection)
+    with store.begin() as book:
+        assert forced(book.connection)
