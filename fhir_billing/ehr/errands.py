@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from fhir_billing.domain.errors import BillingError, EhrBrokeContract, NotNow
+from fhir_billing.domain.errors import BillingError, EhrBrokeContract, NotNow, ScopeMissing
 from fhir_billing.ehr.answers import refusal
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.ehr.kept import opened
@@ -91,6 +91,9 @@ def _in_batches(client: FhirClient, errands: Sequence[Errand]) -> list[Answer] |
             rows = client.batch({"resourceType": "Bundle", "type": "batch", "entry": entry}).get("entry")
         except NotNow:
             raise
+        except ScopeMissing:
+            client.ways.batch = client.ways.batch or False  # what worked before is forbidden today, not unknown
+            return None
         except BillingError:
             rows = None
         if not isinstance(rows, list) or len(rows) != len(part):

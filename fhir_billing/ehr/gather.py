@@ -155,7 +155,10 @@ class Reading:
         ways, identity = self._client.ways, self._visit.partition("/")[2]
         try:
             found = list(self._client.search("Encounter", [("_id", identity), *VISIT], whole=True))
-        except (NotThere, Unsupported, ScopeMissing):
+        except ScopeMissing:
+            ways.includes = ways.includes or False  # what worked before is forbidden today, not unknown
+            return
+        except (NotThere, Unsupported):
             ways.includes = False
             return
         self._add(self._at_visit(found))

@@ -24,6 +24,7 @@ class LyingEhr:
     def __init__(self, *resources: Resource, lie: Lie = lambda _: None, batch: bool = False) -> None:
         self.held = {f"{r['resourceType']}/{r['id']}": r for r in resources}
         self.lie, self.batch = lie, batch
+        self.forbids_batch = False
         self.asked: list[str] = []
         self.hosts: set[str] = set()
         self.etags: list[str] = []
@@ -43,8 +44,8 @@ class LyingEhr:
 
     def _batch(self, asked: Resource) -> httpx2.Response:
         self.asked.append("batch")
-        if not self.batch:
-            return httpx2.Response(405)
+        if not self.batch or self.forbids_batch:
+            return httpx2.Response(403 if self.forbids_batch else 405)
         rows: list[Resource] = []
         for entry in asked["entry"]:
             answer = self.one(entry["request"]["url"], inside=True)

@@ -18,6 +18,8 @@ from fhir_billing.domain.lifecycle import State
 from fhir_billing.ehr import quirks
 from fhir_billing.ehr.client import FhirClient
 from fhir_billing.ehr.connect import UserEhr
+from fhir_billing.ehr.gather import gather
+from fhir_billing.ehr.ways import Ways
 from fhir_billing.store.views import SqlViews
 from fhir_billing.worker import beat, ringing
 from tests.contract.lying_ehr import LyingEhr
@@ -166,3 +168,17 @@ def test_a_chart_that_may_not_be_written_for_an_hour_is_told_after_it(story: Sto
     story.clock.time += timedelta(minutes=20)
     beat.relay(story.wiring)
     assert story.wiring.store.waiting_counts()["parcels"] == 0
+
+
+def test_what_an_ehr_could_before_it_forbade_it_is_asked_of_it_again(door: Door) -> None:
+    chart = charts.finished(charts.chart("dee"))
+    ehr = LyingEhr(*chart, lie=door, batch=True)
+    client = ehr.client(Ways(includes=False))
+    gather(client, DEE)
+    asked = len(ehr.asked)
+    ehr.forbids_batch = True
+    gather(client, DEE)
+    ehr.forbids_batch = False
+    before = len(ehr.asked)
+    gather(client, DEE)
+    assert len(ehr.asked) - before == asked
