@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import yaml
-
+from fhir_billing import word_files
 from fhir_billing.domain.errors import NotAllowed, SecretMissing, SiteConfig
 from fhir_billing.doors import DoorInvalid, checked_url
 
@@ -130,10 +129,8 @@ def read_apps(folder: Path | None) -> dict[str, App]:
     """Every app file of a folder, by name. Raises AppInvalid with the file and the fix."""
     if folder is None:
         return {}
-    if not folder.is_dir():
-        raise AppInvalid(f"{folder} is not a folder", fix="set FHIR_BILLING_APPS to the folder of app files")
     apps: dict[str, App] = {}
-    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+    for path in word_files.files(folder, AppInvalid, setting="FHIR_BILLING_APPS", what="app"):
         app = _app(path)
         if app.name in apps:
             raise AppInvalid(f"{path.name}: another file is app {app.name} too", fix="give it another name")
@@ -201,16 +198,7 @@ def _hosts(said: Mapping[str, Any], word: str, path: Path) -> tuple[str, ...]:
 
 
 def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(path.read_bytes())
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path.name}:{mark.line + 1}" if mark else path.name
-        raise AppInvalid(f"{place}: this is not YAML", fix="correct the line") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise AppInvalid(f"{path.name}: cannot be read: {type(error).__name__}", fix="check the file") from None
-    if not isinstance(found, dict) or not found:
-        raise AppInvalid(f"{path.name}: it holds nothing", fix="see docs/api-fhir.md")
+    found = word_files.parsed(path, AppInvalid, see="docs/api-fhir.md")
     for word in found:
         if word in {"secret", "client_secret"}:
             raise AppInvalid(f"{path.name}: a secret does not stand in this file", fix="name it by secret_env")
@@ -220,10 +208,7 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _text(said: Mapping[str, Any], word: str, path: Path) -> str:
-    found = said.get(word, "")
-    if found is None or not isinstance(found, str | int) or isinstance(found, bool):
-        raise AppInvalid(f"{path.name}: {word} is no text", fix="write it on one line")
-    return str(found).strip()
+    return word_files.text(said, word, path, AppInvalid)
 
 
 def _words(said: Mapping[str, Any], word: str, path: Path) -> list[str]:

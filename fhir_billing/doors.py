@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-import yaml
-
+from fhir_billing import word_files
 from fhir_billing.cycle.ports import ChartReader
 from fhir_billing.domain.errors import NotAllowed, SecretMissing, SiteConfig
 
@@ -177,10 +176,8 @@ def read_doors(folder: Path | None) -> dict[str, Door]:
     """Every launch file of a folder, by name. Raises DoorInvalid with the file and the fix."""
     if folder is None:
         return {}
-    if not folder.is_dir():
-        raise DoorInvalid(f"{folder} is not a folder", fix="set FHIR_BILLING_LAUNCHES to the folder of launch files")
     doors: dict[str, Door] = {}
-    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+    for path in word_files.files(folder, DoorInvalid, setting="FHIR_BILLING_LAUNCHES", what="launch"):
         door = _door(path)
         if door.name in doors:
             raise DoorInvalid(f"{path.name}: another file is door {door.name} too", fix="give it another name")
@@ -232,7 +229,7 @@ def checked_url(url: str, what: str) -> str:
 
 
 def _door(path: Path) -> Door:
-    said = _parsed(path)
+    said = word_files.parsed(path, DoorInvalid, see="docs/ehr-setup")
     name = str(said.get("door") or path.stem)
     if not _NAME.fullmatch(name):
         raise DoorInvalid(f"{path.name}: {name!r} is no name for a door", fix="use a-z, 0-9 and -")
@@ -282,20 +279,6 @@ def _client(door: Door, where: str) -> None:
         raise DoorInvalid(f"{where}: a {door.client} client is not told like this", fix=fixes[door.client])
 
 
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(path.read_bytes())
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path.name}:{mark.line + 1}" if mark else path.name
-        raise DoorInvalid(f"{place}: this is not YAML", fix="correct the line") from None
-    except OSError as error:
-        raise DoorInvalid(f"{path.name}: cannot be read: {error.strerror}", fix="check the file") from None
-    if not isinstance(found, dict) or not found:
-        raise DoorInvalid(f"{path.name}: it holds nothing", fix="see docs/ehr-setup")
-    return found
-
-
 def _known(said: Mapping[str, Any], words: frozenset[str], where: str) -> None:
     for word in said:
         if word in {"secret", "client_secret"}:
@@ -307,12 +290,7 @@ def _known(said: Mapping[str, Any], words: frozenset[str], where: str) -> None:
 
 
 def _text(said: Mapping[str, Any], word: str, path: Path, *, needed: bool = False) -> str:
-    found = said.get(word, "")
-    if found is None or not isinstance(found, str | int) or isinstance(found, bool):
-        raise DoorInvalid(f"{path.name}: {word} is no text", fix="write it on one line")
-    if needed and not str(found).strip():
-        raise DoorInvalid(f"{path.name}: {word} is missing", fix="see docs/ehr-setup")
-    return str(found).strip()
+    return word_files.text(said, word, path, DoorInvalid, needed="docs/ehr-setup" if needed else "")
 
 
 def _file(said: Mapping[str, Any], word: str, path: Path) -> Path | None:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from fhir_billing import word_files
 from fhir_billing.domain.errors import SecretMissing
 from fhir_billing.settings import Settings
 from fhir_billing.tenants.words import TABLES, WORDS, TenantInvalid
@@ -60,10 +61,8 @@ class Tenant:
 
 def read_tenants(folder: Path) -> dict[str, Tenant]:
     """Every tenant file of a folder, by name. Raises TenantInvalid with the file and the fix."""
-    if not folder.is_dir():
-        raise TenantInvalid(f"{folder} is not a folder", fix="set FHIR_BILLING_TENANTS to the folder of tenant files")
     tenants: dict[str, Tenant] = {}
-    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+    for path in word_files.files(folder, TenantInvalid, setting="FHIR_BILLING_TENANTS", what="tenant"):
         tenant = _tenant(path)
         if tenant.name in tenants:
             raise TenantInvalid(f"{path.name}: another file is tenant {tenant.name} too", fix="give it another name")
@@ -110,7 +109,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 def _tenant(path: Path) -> Tenant:
     said: dict[str, object] = {}
     named: dict[str, str] = {}
-    flat = _flat(_parsed(path), path)
+    flat = _flat(word_files.parsed(path, TenantInvalid, see="docs/ehr-setup/tenant-file.md"), path)
     for word, found in flat.items():
         known = WORDS[word]
         try:
@@ -137,20 +136,6 @@ def _tenant(path: Path) -> Tenant:
         said=said,
         named=named,
     )
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(path.read_bytes())
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path.name}:{mark.line + 1}" if mark else path.name
-        raise TenantInvalid(f"{place}: this is not YAML", fix="correct the line") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise TenantInvalid(f"{path.name}: cannot be read: {type(error).__name__}", fix="check the file") from None
-    if not isinstance(found, dict) or not found:
-        raise TenantInvalid(f"{path.name}: it holds nothing", fix="see docs/ehr-setup/tenant-file.md")
-    return found
 
 
 def _flat(said: Mapping[str, Any], path: Path) -> dict[str, object]:
