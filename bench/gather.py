@@ -1,6 +1,6 @@
 """A closed visit: from the doorbell to the drafted claim, against the very same HTTP exchanges made bare; and closes a second with one worker and two.
 
-Both EHRs are real servers on loopback, started for the run. The exchanges of each visit are recorded as it is worked and then
+Both EHRs are real servers on loopback, started for the run, near and then behind a wire on which a round trip takes 20 ms. The exchanges of each visit are recorded as it is worked and then
 made again with nothing but httpx2 on a connection that is kept open: what is left is our own reading, keeping and drafting.
 """
 
@@ -12,15 +12,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 import psycopg
 
+from bench._away import away
 from fhir_billing.cycle.ports import Sighting
 from fhir_billing.ehr.connect import EhrSettings, UserEhr, connect
 from fhir_billing.fhir.text import dumps
@@ -33,6 +35,7 @@ from tests.conftest import Peer
 from tests.e2e import charts
 
 VISITS = 60
+DISTANCES = (("near", 0.0), ("20 ms away", 0.020))
 AT = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
@@ -80,19 +83,9 @@ def measure() -> list[dict[str, Any]]:
 def _measured(folder: Path, name: str) -> Iterator[dict[str, Any]]:
     with _ehr(folder, name) as settings:
         visits = _loaded(settings)
-        times = _times(folder, settings, visits)
-        sizes = f"{len(visits)} visits, {times.requests / len(visits):.1f} requests, {{:.1f}} ms each, SQLite with full sync"
-        for what, took in (
-            ("read", times.reading),
-            ("closed to drafted, alone", times.alone),
-            ("closed to drafted, many", times.many),
-        ):
-            yield {
-                "name": f"a visit {what}, {name}",
-                "ratio": took / times.bare,
-                "against": f"the same HTTP exchanges, bare httpx2: {1000 * times.bare:.1f} ms",
-                "sizes": sizes.format(1000 * took),
-            }
+        for where, round_trip in DISTANCES:
+            with _behind(settings, round_trip) as reached:
+                yield from _rows(f"{name}, {where}", _times(folder / where, reached, visits), len(visits))
         if name == "sekmet":
             with _postgres(folder) as server:
                 one, two = (_closes(server, settings, visits, workers) for workers in (1, 2))
@@ -102,6 +95,32 @@ def _measured(folder: Path, name: str) -> Iterator[dict[str, Any]]:
                 "against": "one worker",
                 "sizes": f"{one:.1f} with one, {two:.1f} with two, {len(visits)} visits, Postgres",
             }
+
+
+def _rows(name: str, times: Times, visits: int) -> Iterator[dict[str, Any]]:
+    sizes = f"{visits} visits, {times.requests / visits:.1f} requests, {{:.1f}} ms each, SQLite with full sync"
+    for what, took in (
+        ("read", times.reading),
+        ("closed to drafted, alone", times.alone),
+        ("closed to drafted, many", times.many),
+    ):
+        yield {
+            "name": f"a visit {what}, {name}",
+            "ratio": took / times.bare,
+            "against": f"the same HTTP exchanges, bare httpx2: {1000 * times.bare:.1f} ms",
+            "sizes": sizes.format(1000 * took),
+        }
+
+
+@contextmanager
+def _behind(settings: EhrSettings, round_trip: float) -> Iterator[EhrSettings]:
+    """The same EHR, so far away; both sides go the same way."""
+    if not round_trip:
+        yield settings
+        return
+    at = urlsplit(settings.url)
+    with away(str(at.hostname), at.port or 80, round_trip) as port:
+        yield replace(settings, url=urlunsplit(at._replace(netloc=f"127.0.0.1:{port}")))
 
 
 @contextmanager
@@ -160,6 +179,7 @@ def _wired(url: str, settings: EhrSettings, *, several: bool = False) -> Wiring:
 
 def _times(folder: Path, settings: EhrSettings, visits: list[str]) -> Times:
     """Visit by visit in turns with the bare exchanges, so that a busy machine troubles both."""
+    folder.mkdir()
     wiring = _wired(f"sqlite:///{folder / 'alone.db'}", settings)
     heard: list[Exchange] = []
     reader = wiring.ehr[0] if wiring.ehr else None
