@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -14,11 +13,12 @@ import pytest
 from fhir_billing.domain.question import Answer
 from fhir_billing.ehr.chart_write import lay
 from fhir_billing.ehr.client import FhirClient
-from fhir_billing.ehr.connect import EhrSettings, connect
+from fhir_billing.ehr.connect import connect
 from fhir_billing.fhir.answered import ANSWER, name_of
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.questions import laid
 from tests.e2e import charts
+from tests.e2e.servers import settings_of
 
 Resource = dict[str, Any]
 AT = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
@@ -52,13 +52,7 @@ class Visit:
 @pytest.fixture(params=["sekmet", "ci_ehr"])
 def visit(request: pytest.FixtureRequest) -> Visit:
     found: Any = request.getfixturevalue(request.param)
-    if request.param == "ci_ehr":
-        settings = EhrSettings(
-            url=found["CI_EHR_FHIR"], client_id="billing-backend", key=Path(found["CI_EHR_KEY"]), key_id=found["CI_EHR_KID"],
-            token_url=found["CI_EHR_AUTH"] + "/auth/token", scopes="system/*.cruds",
-        )  # fmt: skip
-    else:
-        settings = EhrSettings(url=found.url, client_id=found.client, key=found.key, scopes="system/*.cruds")
+    settings = settings_of(found)
     client = connect(settings)[0].client
     name = f"oz-{uuid.uuid4().hex[:8]}"
     clinic = charts.entries("clinic")

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -18,12 +17,13 @@ from fhir_billing.domain.lifecycle import State
 from fhir_billing.ehr import subscriptions
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials
 from fhir_billing.ehr.client import FhirClient
-from fhir_billing.ehr.connect import EhrSettings, connect, token_endpoint
+from fhir_billing.ehr.connect import connect, token_endpoint
 from fhir_billing.ehr.gather import gather
 from fhir_billing.ehr.write import find, proof, write
 from fhir_billing.fhir.ours import CLAIM_NUMBER
 from fhir_billing.fhir.task import task
 from tests.e2e import charts
+from tests.e2e.servers import settings_of
 
 if TYPE_CHECKING:
     from tests.conftest import Sekmet
@@ -38,17 +38,7 @@ class Server:
 @pytest.fixture(scope="module", params=["sekmet", "sekmet_smart", "ci_ehr"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     found: Any = request.getfixturevalue(request.param)
-    if request.param == "ci_ehr":
-        settings = EhrSettings(
-            url=found["CI_EHR_FHIR"],
-            client_id="billing-backend",
-            key=Path(found["CI_EHR_KEY"]),
-            key_id=found["CI_EHR_KID"],
-            token_url=found["CI_EHR_AUTH"] + "/auth/token",
-            scopes="system/*.cruds",
-        )
-    else:
-        settings = EhrSettings(url=found.url, client_id=found.client, key=found.key, scopes="system/*.cruds")
+    settings = settings_of(found)
     client = connect(settings)[0].client
     load(client)
     yield Server(request.param, client)

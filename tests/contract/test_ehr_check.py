@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
@@ -25,30 +25,12 @@ from fhir_billing.tenants import read_tenants
 from tests.conftest import Peer
 from tests.contract.odd_ehr import OddEhr
 from tests.contract.test_ehr import load as load_charts
+from tests.e2e.servers import ALL, settings_of
 
 if TYPE_CHECKING:
     from tests.conftest import Sekmet
 
-ALL = "system/*.cruds"
 WRITTEN = ["write-task", "write-claim", "write-claim-response", "write-eob", "write-communication", "write-document", "write-charge-item"]  # fmt: skip
-
-
-def ci_settings(found: dict[str, str], scopes: str = ALL) -> EhrSettings:
-    return EhrSettings(
-        url=found["CI_EHR_FHIR"],
-        client_id="billing-backend",
-        key=Path(found["CI_EHR_KEY"]),
-        key_id=found["CI_EHR_KID"],
-        token_url=found["CI_EHR_AUTH"] + "/auth/token",
-        scopes=scopes,
-    )
-
-
-def settings_of(request: pytest.FixtureRequest, name: str) -> EhrSettings:
-    found: Any = request.getfixturevalue(name)
-    if name == "ci_ehr":
-        return ci_settings(found)
-    return EhrSettings(url=found.url, client_id=found.client, key=found.key, scopes=ALL)
 
 
 def finish(settings: EhrSettings) -> None:
@@ -79,7 +61,7 @@ def said(run: Conformance, key: str) -> str:
 
 @pytest.fixture(scope="module", params=["sekmet", "sekmet_smart", "ci_ehr"])
 def tried(request: pytest.FixtureRequest) -> Iterator[tuple[str, EhrSettings, Conformance]]:
-    settings = settings_of(request, request.param)
+    settings = settings_of(request.getfixturevalue(request.param))
     finish(settings)
     yield request.param, settings, check(settings, Wanted(writes=True), datetime.now(UTC))
     load_charts(connect(settings)[0].client)
@@ -145,7 +127,7 @@ def test_without_permission_nothing_is_written_and_each_row_says_so(open_ehr: st
 def test_an_ehr_that_declares_nothing_and_may_not_be_tried_leaves_it_open_how_the_chart_is_told(
     ci_ehr: dict[str, str],
 ) -> None:
-    run = check(ci_settings(ci_ehr), Wanted(), datetime.now(UTC))
+    run = check(settings_of(ci_ehr), Wanted(), datetime.now(UTC))
     assert run.rung == ""
 
 
@@ -282,7 +264,7 @@ def test_the_table_ends_with_what_will_be_done(open_ehr: str, capsys: pytest.Cap
 def test_adding_an_ehr_writes_its_file_once_and_names_no_secret(
     ci_ehr: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish(ci_settings(ci_ehr))
+    finish(settings_of(ci_ehr))
     words = [
         "ehr", "add", "clinic-a", ci_ehr["CI_EHR_FHIR"], "--client-id", "billing-backend", "--key", ci_ehr["CI_EHR_KEY"],
         "--key-id", ci_ehr["CI_EHR_KID"], "--token-url", ci_ehr["CI_EHR_AUTH"] + "/auth/token", "--scopes", ALL,

@@ -13,11 +13,12 @@ import pytest
 from sqlalchemy import text
 
 from fhir_billing.cycle.published import PARAMS
-from fhir_billing.ehr.connect import EhrSettings, connect
+from fhir_billing.ehr.connect import connect
 from fhir_billing.fhir.r4 import complaints
 from fhir_billing.fhir.text import loads
 from tests.conftest import PEERS
 from tests.contract.facade import CHART, House
+from tests.e2e.servers import settings_of
 
 
 @pytest.fixture(scope="module")
@@ -206,14 +207,7 @@ def test_a_client_that_nobody_here_wrote_signs_in_searches_turns_pages_and_takes
 def test_a_server_that_nobody_here_wrote_takes_each_type_as_right_r4(
     reader: httpx2.Client, ci_ehr: dict[str, str], kind: str
 ) -> None:
-    settings = EhrSettings(
-        url=ci_ehr["CI_EHR_FHIR"],
-        client_id="billing-backend",
-        key=Path(ci_ehr["CI_EHR_KEY"]),
-        key_id=ci_ehr["CI_EHR_KID"],
-        token_url=ci_ehr["CI_EHR_AUTH"] + "/auth/token",
-        scopes="system/*.cruds",
-    )
+    settings = settings_of(ci_ehr)
     judge = connect(settings)[0].client
     for row in found(reader.get(kind, params={"_count": "10"})):
         entry = {"resource": row, "request": {"method": "POST", "url": kind}}

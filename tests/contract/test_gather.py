@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -17,6 +16,7 @@ from fhir_billing.ehr.gather import gather
 from fhir_billing.ehr.ways import Ways
 from fhir_billing.fhir.text import dumps
 from tests.e2e import charts
+from tests.e2e.servers import settings_of
 
 NAMES = [path.stem for path in sorted(charts.FOLDER.glob("*.json")) if path.stem != "clinic"]
 VISITS = [charts.encounter_of(charts.bundle(f"{name}.json")) for name in NAMES]
@@ -59,17 +59,7 @@ class Counted:
 @pytest.fixture(scope="module", params=["sekmet", "sekmet_smart", "ci_ehr"])
 def ehr(request: pytest.FixtureRequest) -> Iterator[Counted]:
     found: Any = request.getfixturevalue(request.param)
-    if request.param == "ci_ehr":
-        settings = EhrSettings(
-            url=found["CI_EHR_FHIR"],
-            client_id="billing-backend",
-            key=Path(found["CI_EHR_KEY"]),
-            key_id=found["CI_EHR_KID"],
-            token_url=found["CI_EHR_AUTH"] + "/auth/token",
-            scopes="system/*.cruds",
-        )
-    else:
-        settings = EhrSettings(url=found.url, client_id=found.client, key=found.key, scopes="system/*.cruds")
+    settings = settings_of(found)
     client = connect(settings)[0].client
     load(client)
     yield Counted(request.param, settings, client)

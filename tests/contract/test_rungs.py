@@ -7,7 +7,6 @@ import base64
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -17,13 +16,14 @@ from fhir_billing.domain.errors import Contended
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.ehr import rungs
 from fhir_billing.ehr.client import FhirClient
-from fhir_billing.ehr.connect import EhrSettings, connect
+from fhir_billing.ehr.connect import connect
 from fhir_billing.ehr.putting import is_ours, number_of
 from fhir_billing.ehr.rungs import Held, Put, Told
 from fhir_billing.ehr.write import find
 from fhir_billing.fhir.ours import CLAIM_NUMBER, identifier, meta, usd, where
 from fhir_billing.fhir.task import STATUS, task
 from tests.e2e import charts
+from tests.e2e.servers import settings_of
 
 KIND_OF = {"task": "Task", "communication": "Communication", "document": "DocumentReference"}
 FIVE = (State.READY, State.SENT, State.ACCEPTED, State.PENDED, State.PAID)
@@ -39,13 +39,7 @@ class Server:
 @pytest.fixture(scope="module", params=["sekmet", "sekmet_smart", "ci_ehr"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     found: Any = request.getfixturevalue(request.param)
-    if request.param == "ci_ehr":
-        settings = EhrSettings(
-            url=found["CI_EHR_FHIR"], client_id="billing-backend", key=Path(found["CI_EHR_KEY"]),
-            key_id=found["CI_EHR_KID"], token_url=found["CI_EHR_AUTH"] + "/auth/token", scopes="system/*.cruds",
-        )  # fmt: skip
-    else:
-        settings = EhrSettings(url=found.url, client_id=found.client, key=found.key, scopes="system/*.cruds")
+    settings = settings_of(found)
     client = connect(settings)[0].client
     for name in ("clinic", "ada"):
         client.batch({"resourceType": "Bundle", "type": "batch", "entry": charts.entries(name)})

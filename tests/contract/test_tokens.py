@@ -25,6 +25,7 @@ from fhir_billing.store.schema import migrate
 from fhir_billing.store.vault_redis import RedisVault
 from fhir_billing.store.vault_sql import SqlVault
 from tests.conftest import Sekmet
+from tests.e2e.servers import settings_of
 
 URL = "https://auth.example/token"
 SECRET = "only-for-this-test-" * 2
@@ -263,20 +264,12 @@ def test_a_foreign_ehr_that_does_not_know_the_new_key_yet_takes_the_older_one(se
 
 def test_the_other_foreign_ehr_does_so_too(ci_ehr: dict[str, str], key: Path) -> None:
     client = connect(
-        EhrSettings(
-            url=ci_ehr["CI_EHR_FHIR"], client_id="billing-backend", key=key, more_keys=(Path(f"{ci_ehr['CI_EHR_KEY']}#{ci_ehr['CI_EHR_KID']}"),),
-            token_url=ci_ehr["CI_EHR_AUTH"] + "/auth/token", scopes="system/*.cruds",
+        replace(
+            settings_of(ci_ehr), key=key, key_id="", more_keys=(Path(f"{ci_ehr['CI_EHR_KEY']}#{ci_ehr['CI_EHR_KID']}"),)
         )
-    )[0].client  # fmt: skip
+    )[0].client
     assert client.sign_in()
 
 
 def test_the_other_foreign_ehr_takes_our_key(ci_ehr: dict[str, str]) -> None:
-    from tests.contract.test_ehr_check import settings_of
-
-    class Request:
-        @staticmethod
-        def getfixturevalue(_: str) -> dict[str, str]:
-            return ci_ehr
-
-    assert connect(settings_of(Request(), "ci_ehr"))[0].client.sign_in()  # type: ignore[arg-type]
+    assert connect(settings_of(ci_ehr))[0].client.sign_in()

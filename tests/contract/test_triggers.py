@@ -20,6 +20,7 @@ from fhir_billing.ehr.connect import Ehr, EhrSettings, connect
 from fhir_billing.worker import beat, ringing, topics
 from fhir_billing.worker.subscribing import subscribe
 from tests.e2e import charts
+from tests.e2e.servers import settings_of
 from tests.e2e.story import Story
 
 if TYPE_CHECKING:
@@ -66,19 +67,6 @@ class House:
         return visit.found_by if visit else ""
 
 
-def settings_of(name: str, found: Any) -> EhrSettings:
-    if name != "ci_ehr":
-        return EhrSettings(url=found.url, client_id=found.client, key=found.key, scopes="system/*.cruds")
-    return EhrSettings(
-        url=found["CI_EHR_FHIR"],
-        client_id="billing-backend",
-        key=Path(found["CI_EHR_KEY"]),
-        key_id=found["CI_EHR_KID"],
-        token_url=found["CI_EHR_AUTH"] + "/auth/token",
-        scopes="system/*.cruds",
-    )
-
-
 def load(ehr: Ehr) -> None:
     for name in ("clinic", "ada", "bo", "cy", "dee"):
         ehr.client.batch({"resourceType": "Bundle", "type": "batch", "entry": charts.entries(name)})
@@ -116,12 +104,12 @@ def house(tmp_path: Path, settings: EhrSettings) -> Iterator[House]:
 
 @pytest.fixture(params=["sekmet", "sekmet_smart", "ci_ehr"])
 def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
-    yield from house(tmp_path, settings_of(request.param, request.getfixturevalue(request.param)))
+    yield from house(tmp_path, settings_of(request.getfixturevalue(request.param)))
 
 
 @pytest.fixture
 def with_topics(sekmet: Sekmet, tmp_path: Path) -> Iterator[House]:
-    yield from house(tmp_path, settings_of("sekmet", sekmet))
+    yield from house(tmp_path, settings_of(sekmet))
 
 
 def test_a_close_is_found_by_hook_by_whatever_way_the_ehr_rings(anywhere: House) -> None:
@@ -207,7 +195,7 @@ def until_active(house: House, which: str) -> None:
 
 
 def test_an_ehr_without_topics_is_asked_for_a_hook_instead(ci_ehr: dict[str, str], tmp_path: Path) -> None:
-    for one in house(tmp_path, settings_of("ci_ehr", ci_ehr)):
+    for one in house(tmp_path, settings_of(ci_ehr)):
         one.look_by("topic", "poll")
         assert subscribe(one.story.wiring) == 1
         assert [held.way for held in topics.held(one.story.wiring)] == ["hook"]
@@ -315,7 +303,7 @@ def test_who_rings_may_prove_it_by_a_signature_of_what_it_says(with_topics: Hous
 def test_an_ehr_that_signs_what_it_sends_needs_no_secret_in_a_header(ci_ehr: dict[str, str], tmp_path: Path) -> None:
     """This one signs by itself, with the secret that stands in the subscription."""
     extension = "https://www.medplum.com/fhir/StructureDefinition/subscription-secret"
-    for one in house(tmp_path, settings_of("ci_ehr", ci_ehr)):
+    for one in house(tmp_path, settings_of(ci_ehr)):
         one.ehr.client.create(
             {
                 "resourceType": "Subscription", "status": "active", "reason": "a signed hook",
@@ -347,7 +335,7 @@ def test_closed_visits_are_found_by_export_and_later_only_the_new_ones(
     smart: bool, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     name = "sekmet_smart" if smart else "sekmet"
-    for one in house(tmp_path, settings_of(name, request.getfixturevalue(name))):
+    for one in house(tmp_path, settings_of(request.getfixturevalue(name))):
         one.look_by("bulk")
         one.close("ada")
         assert export(one) >= 1

@@ -18,6 +18,7 @@ from fhir_billing.ehr import subscriptions
 from fhir_billing.ehr.connect import Ehr, EhrSettings, connect
 from fhir_billing.worker import beat
 from tests.e2e import charts
+from tests.e2e.servers import settings_of
 from tests.e2e.story import Story
 
 SECRET = "only-the-ehr-knows"
@@ -29,16 +30,7 @@ def ehr(request: pytest.FixtureRequest) -> Ehr:
     found: Any = request.getfixturevalue(request.param)
     if request.param == "sekmet":
         return connect(EhrSettings(url=found.url))[0]
-    return connect(
-        EhrSettings(
-            url=found["CI_EHR_FHIR"],
-            client_id="billing-backend",
-            key=Path(found["CI_EHR_KEY"]),
-            key_id=found["CI_EHR_KID"],
-            token_url=found["CI_EHR_AUTH"] + "/auth/token",
-            scopes="system/*.cruds",
-        )
-    )[0]
+    return connect(settings_of(found))[0]
 
 
 @pytest.fixture

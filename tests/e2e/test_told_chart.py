@@ -25,6 +25,7 @@ from fhir_billing.worker import beat
 from tests.contract.test_rungs import a_number
 from tests.contract.test_rungs import told as example
 from tests.e2e import charts
+from tests.e2e.servers import settings_of
 from tests.e2e.story import Story
 
 KINDS = ("Claim", "ClaimResponse", "ExplanationOfBenefit", "Task")
@@ -33,16 +34,7 @@ KINDS = ("Claim", "ClaimResponse", "ExplanationOfBenefit", "Task")
 @pytest.fixture(params=["sekmet", "sekmet_smart", "ci_ehr"])
 def connection(request: pytest.FixtureRequest) -> EhrSettings:
     found: Any = request.getfixturevalue(request.param)
-    if request.param == "ci_ehr":
-        return EhrSettings(
-            url=found["CI_EHR_FHIR"],
-            client_id="billing-backend",
-            key=Path(found["CI_EHR_KEY"]),
-            key_id=found["CI_EHR_KID"],
-            token_url=found["CI_EHR_AUTH"] + "/auth/token",
-            scopes="system/*.cruds",
-        )
-    return EhrSettings(url=found.url, client_id=found.client, key=found.key, scopes="system/*.cruds")
+    return settings_of(found)
 
 
 @pytest.fixture
