@@ -386,6 +386,10 @@ class Store(Protocol):
         """Keep raw bytes, in a transaction of its own; False when this kind and key are known (the arrival is noted all the same)."""
         ...
 
+    def anything_waits(self) -> bool:
+        """Whether a message waits to be worked; asking takes no lock."""
+        ...
+
     def doorbells(self, now: datetime) -> list[Message]:
         """Doorbells that wait and may be tried now, oldest first."""
         ...

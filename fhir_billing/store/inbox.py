@@ -18,12 +18,9 @@ from fhir_billing.store.tables import arrival, inbox
 
 _NAMES: Final = [field.name for field in fields(Message)]
 DECIDING: Final = tuple(kind for kind in Kind if kind is not Kind.DOORBELL)
-NEXT: Final = (
-    all_of(Message, inbox)
-    .where(inbox.c.outcome == Outcome.WAITING, inbox.c.kind.in_(DECIDING))
-    .order_by(inbox.c.id)
-    .limit(1)
-)
+_TO_WORK: Final = (inbox.c.outcome == Outcome.WAITING, inbox.c.kind.in_(DECIDING))
+NEXT: Final = all_of(Message, inbox).where(*_TO_WORK).order_by(inbox.c.id).limit(1)
+ANY: Final = select(inbox.c.id).where(*_TO_WORK).limit(1)
 RIPE: Final = (
     all_of(Message, inbox)
     .where(
@@ -118,6 +115,11 @@ def next_message(connection: Connection, bodies: Bodies) -> Message | None:
     """The oldest that waits to be worked. Whoever asks holds the only right to work until the transaction ends."""
     hold(connection, WORKING)
     return next(iter(messages(connection, bodies, NEXT)), None)
+
+
+def anything_waits(connection: Connection) -> bool:
+    """Whether somebody has a reason to ask for the right to work."""
+    return connection.execute(ANY).first() is not None
 
 
 def settle(

@@ -85,6 +85,11 @@ class SqlStore:
         with writing(self._engine) as connection:
             return inbox.keep(connection, self._bodies, kind, key, body, at=at, channel=channel, name=name, who=who)
 
+    def anything_waits(self) -> bool:
+        """Whether a message waits to be worked; asking takes no lock."""
+        with self.reading() as connection:
+            return inbox.anything_waits(connection)
+
     @contextmanager
     def answering(self) -> Iterator[Answering]:
         """One transaction in which what was read is kept and the doorbells that asked for it end; a power cut rings them again."""
