@@ -165,9 +165,15 @@ def _is_of_topic(bell: Message) -> bool:
 
 
 def _elsewhere(ripe: list[Message]) -> list[Message]:
-    """The same bells from another one on: workers that share a book begin at different places and meet late."""
-    start = secrets.randbelow(len(ripe)) if ripe else 0
-    return [*ripe[start:], *ripe[:start]]
+    """The same bells in an order of one's own: workers that share a book meet seldom, and never walk side by side.
+
+    Bells that name no visit yet stay in their order, from some place on.
+    """
+    named = [bell for bell in ripe if _encounter(bell)]
+    others = [bell for bell in ripe if not _encounter(bell)]
+    secrets.SystemRandom().shuffle(named)
+    start = secrets.randbelow(len(others)) if others else 0
+    return [*others[start:], *others[:start], *named]
 
 
 def _by_visit(bells: Iterable[Message]) -> dict[str, list[Message]]:
