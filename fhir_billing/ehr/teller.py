@@ -17,6 +17,7 @@ from fhir_billing.cycle.ports import Book, Clock
 from fhir_billing.cycle.records import Kind, Message, OutboxRecord, WrittenRecord
 from fhir_billing.cycle.turn import Turn
 from fhir_billing.cycle.write_back import visit_told
+from fhir_billing.domain.errors import ScopeMissing
 from fhir_billing.ehr import rungs
 from fhir_billing.ehr.client import FhirClient
 from fhir_billing.ehr.putting import receipt
@@ -62,11 +63,14 @@ class Teller:
 
 
 def tell(teller: Teller, told: Told, held: Mapping[str, Held]) -> list[Put]:
-    """Write by the chosen rung, and remember what stands. Raises when the EHR takes nothing at all."""
+    """Write by the chosen rung, and remember what stands. Raises when the EHR takes nothing, or not what it took of this claim before."""
     rung = chosen(teller)
     puts = rung.write(teller.client, told, held)
     remember(teller, rung, told, puts, held)
-    refuse_nothing([put for put in puts if put.kind != "Provenance"])
+    of_the_claim = [put for put in puts if put.kind != "Provenance"]
+    refuse_nothing(of_the_claim)
+    if lost := [put.kind for put in of_the_claim if put.why == ScopeMissing.code and put.kind in held]:
+        raise ScopeMissing(f"the EHR refuses {', '.join(lost)}, which it took before", fix="let the EHR grant it again")
     return puts
 
 

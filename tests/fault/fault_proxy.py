@@ -1,8 +1,9 @@
 """Between us and an EHR stands a network that delays, refuses, cuts and repeats; a seed decides what happens to which request.
 
 What it does to a request: nothing, a delay, 429 with Retry-After, 500, 503, a reset before the EHR saw it, a reset after the EHR
-did it (the answer is lost), half a body, a 401 as for a token that has just ended. What it does to a hook on its way to us:
-nothing, loses it, sends it twice, holds it back behind later ones. All ends when it is told to be kind.
+did it (the answer is lost), half a body, a 401 as for a token that has just ended; for as long as it is told to, silence, or
+403 to everything. What it does to a hook on its way to us: nothing, loses it, sends it twice, holds it back behind later ones.
+All ends when it is told to be kind.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class FaultProxy:
         self.to, self.rate, self.faults, self.skew = to.rstrip("/"), rate, faults, skew
         self.done: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
-        self.silent = threading.Event()
+        self.silent, self.forbids = threading.Event(), threading.Event()
         self._chance = random.Random(seed)
         self._lock = threading.Lock()
         self._held: list[tuple[str, str, dict[str, str], bytes]] = []
@@ -65,6 +66,7 @@ class FaultProxy:
         """No more faults; what was held back arrives now."""
         self.rate = 0
         self.silent.clear()
+        self.forbids.clear()
         with self._lock:
             held, self._held = self._held, []
         for one in held:
@@ -80,6 +82,9 @@ class FaultProxy:
         if self.silent.is_set():
             self.done["silence"] += 1
             return self._cut(asked)
+        if self.forbids.is_set():
+            self.done["403"] += 1
+            return self._say(asked, 403, {}, b"")
         with self._lock:
             fault = self._chance.choice(self.faults) if self._chance.random() < self.rate else ""
             wait = self._chance.uniform(0.005, 0.05)

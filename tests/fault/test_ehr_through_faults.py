@@ -2,7 +2,7 @@
 
 Charts are loaded into a real EHR; visits close there at seeded moments. We reach it only through a proxy that delays, refuses,
 cuts, loses answers and ends tokens, its clock two minutes off; its hooks reach us lost, doubled and reordered; for an hour it
-is silent; and it may come back empty, with the charts laid in anew and nothing left of ours.
+is silent, for another it forbids everything; and it may come back empty, with the charts laid in anew and nothing left of ours.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ DECIDED = {State.PAID, State.CLOSED, State.DENIED}
 KINDS = ("Task", "Claim", "ClaimResponse", "ExplanationOfBenefit")
 SILENT = range(5, 8)
 """The rounds of the hour in which the EHR says nothing."""
+FORBIDDEN = range(9, 12)
+"""The rounds of the hour in which the EHR forbids everything."""
 EMPTIED = 12
 """The round before which the EHR comes back empty."""
 ROUNDS = 20
@@ -115,7 +117,8 @@ class Ward:
                 if self.rounds % 4 == 0:
                     self.tried(beat.subscribe)
                 (self.proxy.silent.set if self.rounds in SILENT else self.proxy.silent.clear)()
-                self.one_round(minutes=20 if self.rounds in SILENT else 1)
+                (self.proxy.forbids.set if self.rounds in FORBIDDEN else self.proxy.forbids.clear)()
+                self.one_round(minutes=20 if self.rounds in {*SILENT, *FORBIDDEN} else 1)
                 self.rounds += 1
             self.proxy.be_kind()
             self.tried(beat.subscribe)
@@ -179,7 +182,7 @@ def test_every_visit_reaches_the_right_state_once_through_every_fault(
 ) -> None:
     ward = wards(name, visits, seed)
     ward.run(emptied=False)
-    for fault in ("429", "500", "reset", "lost answer", "half a body", "401", "silence"):
+    for fault in ("429", "500", "reset", "lost answer", "half a body", "401", "403", "silence"):
         assert ward.proxy.done[fault], f"{fault} never happened: the run proves nothing of it"
     the_book_is_right(ward)
     the_chart_is_right(ward)
