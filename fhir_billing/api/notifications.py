@@ -53,8 +53,8 @@ def _keep(wiring: Wiring, said: Notification, body: bytes) -> bool:
     """A topic's notification is kept as it came; any other rings for each visit that it names. Whether something waits now."""
     if said.says is not Says.PLAIN:
         return topics.keep(wiring, said, body, channel="topic")
-    for one in said.rang:
-        ringing.rang(wiring, Sighting(encounter=one.encounter, version=one.version), found_by="hook")
+    rang = [Sighting(encounter=one.encounter, version=one.version) for one in said.rang]
+    ringing.all_rang(wiring, rang, found_by="hook")
     return True
 
 

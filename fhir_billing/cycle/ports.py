@@ -390,6 +390,10 @@ class Store(Protocol):
         """Whether a message waits to be worked; asking takes no lock."""
         ...
 
+    def keep_all(self, bells: Sequence[tuple[str, bytes]], *, at: datetime, channel: str, who: str) -> None:
+        """Keep many doorbells, by key, in one transaction; those that are known are noted all the same."""
+        ...
+
     def doorbells(self, now: datetime) -> list[Message]:
         """Doorbells that wait and may be tried now, oldest first."""
         ...

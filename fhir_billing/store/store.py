@@ -96,6 +96,12 @@ class SqlStore:
         with writing_soon(self._engine) as connection:
             yield Answering(connection, self._bodies)
 
+    def keep_all(self, bells: Sequence[tuple[str, bytes]], *, at: datetime, channel: str, who: str) -> None:
+        """Keep many doorbells, by key, in one transaction; those that are known are noted all the same."""
+        with writing(self._engine) as connection:
+            for key, body in bells:
+                inbox.keep(connection, self._bodies, Kind.DOORBELL, key, body, at=at, channel=channel, name="", who=who)
+
     def doorbells(self, now: datetime) -> list[Message]:
         """Doorbells that wait and may be tried now, oldest first."""
         with self.reading() as connection:

@@ -38,6 +38,10 @@ CDS_HOOK: Final = "cds-hook"
 ASK_AGAIN: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
 """When a visit is asked for again that a clinician was about to close."""
 FOREVER: Final = timedelta(days=400)
+MOST_AT_ONCE: Final = 200
+"""So many bells are answered in one beat: after a storm of them what else waits is worked, sent and polled in between."""
+CATCH_UP: Final = 7
+"""So often a visit is read again whose reading is older than what rang: two minutes, as the waits double."""
 PASSES: Final = (NotNow, ScopeMissing, SecretMissing)
 """What keeps a visit from being read until somebody opens the door again: a key is changed, a right is given back."""
 EMPTY: Final = timedelta(days=1)
@@ -54,11 +58,19 @@ class Read:
     found_by: str
     at: datetime
     of_charges: str
+    version: str = ""
+    status: str = ""
 
     def kept(self, box: Answering) -> str:
         """Keep it, and say so."""
         new = box.keep(self.key, self.body, at=self.at, name=self.encounter, who=self.found_by)
         return _kept(self.encounter, new=new) + self.of_charges
+
+
+class NotCaughtUp(NotNow):
+    """What was read is older than what rang: a copy of the chart that lags behind answered."""
+
+    code = "chart-lags-behind"
 
 
 class NotClosedYet(NotNow):
@@ -125,11 +137,22 @@ def _show(wiring: Wiring, finding: Mapping[str, str], found_by: str) -> None:
 
 def rang(wiring: Wiring, sighting: Sighting, *, found_by: str, at: datetime | None = None) -> bool:
     """Keep a doorbell for a sighting, once for each version of a visit; False when it is known."""
-    said = {"encounter": sighting.encounter, "version": sighting.version, "found_by": found_by}
     now = at or wiring.clock.now()
-    key = f"{sighting.encounter}:{sighting.version or sighting.at or now.isoformat()}"
-    _, new = wiring.store.keep(Kind.DOORBELL, key, json.dumps(said).encode(), at=now, channel=found_by, who=found_by)
+    key, body = _bell(sighting, found_by, now)
+    _, new = wiring.store.keep(Kind.DOORBELL, key, body, at=now, channel=found_by, who=found_by)
     return new
+
+
+def _bell(sighting: Sighting, found_by: str, now: datetime) -> tuple[str, bytes]:
+    said = {"encounter": sighting.encounter, "version": sighting.version, "found_by": found_by}
+    key = f"{sighting.encounter}:{sighting.version or sighting.at or now.isoformat()}"
+    return key, json.dumps(said).encode()
+
+
+def all_rang(wiring: Wiring, sightings: Sequence[Sighting], *, found_by: str) -> None:
+    """Keep a doorbell for each of many sightings, in one transaction."""
+    now = wiring.clock.now()
+    wiring.store.keep_all([_bell(seen, found_by, now) for seen in sightings], at=now, channel=found_by, who=found_by)
 
 
 def answer_doorbells(wiring: Wiring) -> int:
@@ -140,7 +163,7 @@ def answer_doorbells(wiring: Wiring) -> int:
     count = 0
     if any(map(_is_of_topic, bells)):
         count, bells = _told(wiring, bells), wiring.store.doorbells(now)
-    ripe = _elsewhere(bells) if several else bells
+    ripe = (_elsewhere(bells) if several else bells)[:MOST_AT_ONCE]
     waiting = _by_visit(wiring.store.doorbells(now + FOREVER)) if ripe else {}
     plain = dict.fromkeys(_encounter(bell) for bell in ripe if bell.channel not in {CDS_HOOK, *topics.CHANNELS})
     visits = [encounter for encounter in plain if encounter]
@@ -258,7 +281,25 @@ def _answer(wiring: Wiring, bells: Sequence[Message], ahead: Ahead) -> str | Rea
         return left
     if found_by <= set(topics.CHANNELS) and _is_read(wiring, encounter):
         return f"{encounter} was read in this version"
-    return _read(wiring, encounter, found_by=str(said.get("found_by", "")), ahead=ahead)
+    read = _read(wiring, encounter, found_by=str(said.get("found_by", "")), ahead=ahead)
+    if isinstance(read, Read) and _lags(wiring, read, bells):
+        raise NotCaughtUp("the chart does not show yet what rang")
+    return read
+
+
+def _lags(wiring: Wiring, read: Read, bells: Sequence[Message]) -> bool:
+    """Whether a visit as read is older than what rang: another version, and one that is known or not finished.
+
+    A later version rings for itself, and may be the one that was read; that one is told by its number where versions are numbers.
+    """
+    rung = {version for bell in bells if (version := str(json.loads(bell.body).get("version", "")))}
+    if not rung or not read.version or read.version in rung or max(bell.attempts for bell in bells) >= CATCH_UP:
+        return False
+    if read.version.isdigit() and all(one.isdigit() and int(one) < int(read.version) for one in rung):
+        return False
+    with wiring.store.looking() as book:
+        known = book.visit(read.encounter)
+    return read.status != "finished" if known is None else known.version == read.version
 
 
 def _not_closed(wiring: Wiring, encounter: str, bells: Sequence[Message]) -> str:
@@ -298,7 +339,10 @@ def _read(wiring: Wiring, encounter: str, *, found_by: str, ahead: Ahead | None 
     read = ahead.gather(reader, encounter) if ahead else reader.gather(encounter)
     resources, of_charges = heard.laid(wiring, encounter, read)
     body = dumps({"encounter": encounter, "found_by": found_by, "resources": resources})
-    return Read(encounter, body, _key(encounter, dumps(resources)), found_by, wiring.clock.now(), of_charges)
+    visit = next((one for one in read if f"{one.get('resourceType')}/{one.get('id')}" == encounter), {})
+    version = str((visit.get("meta") or {}).get("versionId", ""))
+    key, status = _key(encounter, dumps(resources)), str(visit.get("status", ""))
+    return Read(encounter, body, key, found_by, wiring.clock.now(), of_charges, version, status)
 
 
 def keep_visit(wiring: Wiring, encounter: str, body: bytes, *, found_by: str, at: datetime) -> str:
