@@ -29,8 +29,10 @@ class _Place:
 
     filled: int = 0
     epoch: int = 0
+    since: str = ""
+    """When it was looked after first, an ISO time: its silence begins there until something is heard of it."""
     well: str = ""
-    """When all was well last, an ISO time."""
+    """When all was well last."""
     asked: str = ""
     """When its status was asked last, because of a silence."""
     broken: bool = False
@@ -46,6 +48,7 @@ def look(client: FhirClient, followed: Sequence[Followed], cursor: str, now: dat
     for one in followed:
         known = held.get(one.subscribed.id)
         place = _Place(**known) if known else _Place(well=before)
+        place.since = place.since or now.isoformat()
         if not known and before:
             filling.by_poll(place)  # it is another one than before: between them nobody told of anything
         renew = filling.look(one, place, now) or renew
@@ -76,7 +79,7 @@ class _Filling:
             self.by_poll(place)
         place.broken = broken
         place.filled = max(place.filled, top)
-        if not broken and (not silent or gaps):
+        if not broken and (gaps or (one.heard_at and not silent) or not place.well):
             place.well = now.isoformat()
         return broken
 
@@ -102,6 +105,6 @@ class _Filling:
 def _is_silent(one: Followed, place: _Place, now: datetime) -> bool:
     """Whether it has said nothing for more than two heartbeats, and was not asked within that time."""
     patience = timedelta(seconds=BEATS * one.subscribed.heartbeat)
-    if not patience or one.heard_at is None or now - one.heard_at <= patience:
+    if not patience or now - (one.heard_at or datetime.fromisoformat(place.since)) <= patience:
         return False
     return not place.asked or now - datetime.fromisoformat(place.asked) > patience

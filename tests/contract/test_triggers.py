@@ -272,6 +272,31 @@ def test_a_topic_subscription_that_the_ehr_gave_up_is_made_anew_after_a_silence(
     until_active(with_topics, held.id)
 
 
+def test_a_topic_subscription_of_which_nothing_was_ever_heard_is_made_anew_too(with_topics: House) -> None:
+    """The EHR's first handshake fails when nobody serves yet."""
+    wiring = with_topics.story.wiring
+    with_topics.look_by("topic")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    wiring.settings.public_url = f"http://127.0.0.1:{port}"
+    subscribe(wiring)
+    [held] = topics.held(wiring)
+    ringing.ring(wiring)
+    until(lambda: bool(with_topics.ehr.client.read(f"Subscription/{held.id}")["status"] == "error"), seconds=30)
+    with_topics.story.clock.time += timedelta(minutes=1)
+    ringing.ring(wiring)
+    with_topics.close("dee")
+    with Server(wiring, port):
+        with_topics.story.clock.time += timedelta(minutes=2)
+        ringing.ring(wiring)
+        [held] = topics.held(wiring)
+        until_active(with_topics, held.id)
+        with_topics.settle()
+        assert with_topics.found_by("dee") == "topic", "what nobody told of is looked through"
+    with_topics.ehr.client.request("DELETE", f"Subscription/{held.id}")
+
+
 def test_a_storm_of_bells_for_one_visit_is_one_reading(anywhere: House) -> None:
     store, now = anywhere.story.wiring.store, anywhere.story.wiring.clock.now()
     anywhere.close("ada")
