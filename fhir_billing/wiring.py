@@ -19,6 +19,7 @@ from fhir_billing.cycle.conformance import Conformance, Interaction, dump, load
 from fhir_billing.cycle.ports import Channel, Clock, EhrReader, EhrWriter, Vault
 from fhir_billing.domain.errors import SecretMissing, SiteConfig, StoreMissing
 from fhir_billing.doors import Door, UserChart, entered, read_doors
+from fhir_billing.ehr import quirks, rungs, triggers
 from fhir_billing.ehr.client_keys import named, public_keys
 from fhir_billing.ehr.connect import TIMEOUT, Ehr, EhrSettings, UserEhr, connect, connect_as
 from fhir_billing.ehr.pace import Limits, LocalPace, Pace
@@ -104,6 +105,13 @@ class Wiring:
         return Teller(
             client=writer.client, store=self.store, clock=self.clock, site=self.site, rung=s.ehr_rung, url=s.ehr_url
         )
+
+    def check_words(self) -> None:
+        """Raises SiteConfig where the settings name a trigger, quirk or rung that there is not: then nothing starts."""
+        triggers.check(self.ehr_settings.triggers)
+        quirks.named(self.settings.ehr_quirks)
+        if self.settings.ehr_rung != "auto":
+            rungs.named(self.settings.ehr_rung)
 
     @cached_property
     def pace(self) -> Pace:

@@ -21,6 +21,7 @@ def opened() -> Iterator[Wiring]:
     try:
         _ = wiring.store
         _ = wiring.site
+        wiring.check_words()
     except BillingError as error:
         print(f"fhir-billing: {error}", file=sys.stderr)
         raise Missing(3) from None
@@ -36,6 +37,7 @@ def all_opened() -> tuple[list[Wiring], int]:
             wirings.append(found[name])
             _ = found[name].store
             _ = found[name].site
+            found[name].check_words()
         except Exception as error:
             if len(found.names) == 1 and not isinstance(error, BillingError):
                 raise

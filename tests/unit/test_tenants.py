@@ -233,3 +233,16 @@ def test_log_lines_say_whose_they_are() -> None:
     one, other = done.stderr.splitlines()
     assert '"tenant": "north"' in one
     assert "tenant" not in other
+
+
+@pytest.mark.parametrize(
+    ("setting", "word", "say"),
+    [
+        ("ehr_triggers", "poll,pol", "there is no trigger called 'pol'"),
+        ("ehr_quirks", "epik", "there is no quirk file called 'epik'"),
+        ("ehr_rung", "tusk", "there is no rung called 'tusk'"),
+    ],
+)
+def test_a_word_that_nothing_answers_to_stops_the_start(setting: str, word: str, say: str) -> None:
+    with pytest.raises(SiteConfig, match=say):
+        wire(Settings.model_validate({setting: word})).check_words()

@@ -30,16 +30,22 @@ def known() -> list[str]:
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
 
 
+def check(names: Sequence[str]) -> None:
+    """Raises NoSuchTrigger for a name that nothing here answers to."""
+    choice = sorted({*known(), *RING_BY_THEMSELVES})
+    for said in names:
+        if (name := said.partition("=")[0]) not in choice:
+            raise NoSuchTrigger(f"there is no trigger called {name!r}", fix=f"use some of {', '.join(choice)}")
+
+
 def made(names: Sequence[str], client: FhirClient, remembered: Remembered) -> list[Trigger]:
     """The triggers of these names, each made by `make(client, remembered, word)` of its file. Raises NoSuchTrigger."""
+    check(names)
     found: list[Trigger] = []
     for said in names:
         name, _, word = said.partition("=")
         if name in RING_BY_THEMSELVES:
             continue
-        if name not in known():
-            choice = ", ".join(sorted({*known(), *RING_BY_THEMSELVES}))
-            raise NoSuchTrigger(f"there is no trigger called {name!r}", fix=f"use some of {choice}")
         file = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
         found.append(file.make(client, remembered, word))
     return found
