@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -38,7 +39,6 @@ WORDS: Final = frozenset(
     }
 )  # fmt: skip
 CDS_WORDS: Final = frozenset({"iss", "jwks", "jwks_url", "tenant"})
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _ANCESTOR = re.compile(
     r"'self'|'none'|https?://(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::(?:[0-9]{1,5}|\*))?"
@@ -223,9 +223,21 @@ def checked_url(url: str, what: str) -> str:
         whole = False
     if not whole or parts.fragment or parts.username or url.endswith("#") or re.search(r"[\s\\]", url):
         raise DoorInvalid(f"{what} is no address", fix="it begins with https:// and has no # in it")
-    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+    if parts.scheme != "https" and not is_here(parts.hostname or ""):
         raise DoorInvalid(f"{what} is not https", fix="tokens and charts travel encrypted")
     return url
+
+
+def is_here(host: str) -> bool:
+    """Whether a host is this machine: localhost and what lies below it (RFC 6761), 127.0.0.0/8, ::1.
+
+    >>> [is_here(host) for host in ("south.localhost", "127.0.0.2", "::1", "localhost.example", "10.0.0.1")]
+    [True, True, True, False, False]
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _door(path: Path) -> Door:

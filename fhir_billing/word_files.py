@@ -18,10 +18,10 @@ def files(folder: Path, wrong: type[SiteConfig], *, setting: str, what: str) -> 
     return sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
 
 
-def parsed(path: Path, wrong: type[SiteConfig], *, see: str) -> dict[str, Any]:
-    """What a file says: a table of words. Raises `wrong` with the line."""
+def parsed(path: Path, wrong: type[SiteConfig], *, see: str, text: str | None = None) -> dict[str, Any]:
+    """What a file says, or would say with this text: a table of words. Raises `wrong` with the line."""
     try:
-        found = yaml.safe_load(path.read_bytes())
+        found = yaml.safe_load(path.read_bytes() if text is None else text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path.name}:{mark.line + 1}" if mark else path.name

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fhir_billing.cycle.conformance import Conformance, Interaction
+    from fhir_billing.settings import Settings
     from fhir_billing.wiring import Wiring
 
 USABLE, NOT_USABLE, USAGE, NOT_REACHABLE = 0, 1, 2, 3
@@ -139,7 +142,7 @@ def _check(args: argparse.Namespace) -> int:
         return _printed(_tried(_wiring(args), args), args.json)
     with opened() as kept:
         found = _tried(_wiring(args) if args.url else kept, args)
-        kept.keep_conformance(found)
+        found = kept.keep_conformance(found)
     return _printed(found, args.json)
 
 
@@ -156,8 +159,6 @@ def _show(args: argparse.Namespace) -> int:
 
 def _add(args: argparse.Namespace) -> int:
     from fhir_billing import tenants
-    from fhir_billing.domain.errors import BillingError
-    from fhir_billing.settings import home
 
     wiring = _wiring(args)
     settings = wiring.settings
@@ -169,35 +170,61 @@ def _add(args: argparse.Namespace) -> int:
     if path.exists():
         print(f"fhir-billing: {path} is there already; it is left as it is", file=sys.stderr)
         return NOT_USABLE
+    try:
+        tenants.accept(path, _text(args, settings, ["poll"]))
+    except tenants.TenantInvalid as error:
+        print(f"fhir-billing: {error}; {path} is not written", file=sys.stderr)
+        return USAGE
     found = _tried(wiring, args)
     code = _printed(found, args.json)
     if code == NOT_REACHABLE or (code == NOT_USABLE and not args.anyway):
         print(f"fhir-billing: {path} is not written; mend the above, or use --anyway", file=sys.stderr)
         return code
-    database = args.database or f"sqlite:///{home() / args.name / 'book.db'}"
-    text = tenants.written(
-        args.name, public_url=settings.public_url, site=args.site, database=database, ehr=_ehr_part(args, found)
-    )
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("x", encoding="utf-8") as file:
-        file.write(text)
+        file.write(_text(args, settings, _looked(found)))
     print(_next(args, path, settings.public_url.rstrip("/"), found), file=sys.stderr)
-    try:
-        tenants.read_tenants(folder)
-    except BillingError as error:
-        print(f"fhir-billing: {error}", file=sys.stderr)
-        return NOT_USABLE
     return code
 
 
-def _ehr_part(args: argparse.Namespace, found: Conformance) -> dict[str, object]:
-    """The EHR as the tenant file names it: the key by its path, the secret by its variable."""
+def _looked(found: Conformance) -> list[str]:
+    """How it will be looked at."""
     from fhir_billing.ehr import triggers
 
     known = {*triggers.known(), *triggers.RING_BY_THEMSELVES}
-    looked = [name for name in found.triggers if name.partition("=")[0] in known]
+    return [name for name in found.triggers if name.partition("=")[0] in known] or ["poll"]
+
+
+def _text(args: argparse.Namespace, settings: Settings, looked: Sequence[str]) -> str:
+    """The tenant file. An EHR that is asked to ring needs a secret, and its variable is named."""
+    from fhir_billing import tenants
+    from fhir_billing.settings import home
+
+    hooks = {"secret_env": _hook_secret(args.name)} if _rings(looked) else {}
+    return tenants.written(
+        args.name,
+        public_url=settings.public_url,
+        site=args.site,
+        database=args.database or f"sqlite:///{home() / args.name / 'book.db'}",
+        ehr=_ehr_part(args, looked),
+        hooks=hooks,
+    )
+
+
+def _rings(looked: Sequence[str]) -> bool:
+    from fhir_billing.worker.subscribing import NEEDS
+
+    return bool(set(NEEDS) & set(looked))
+
+
+def _hook_secret(name: str) -> str:
+    return f"FHIR_BILLING_HOOK_SECRET_{name.upper().replace('-', '_')}"
+
+
+def _ehr_part(args: argparse.Namespace, looked: Sequence[str]) -> dict[str, object]:
+    """The EHR as the tenant file names it: the key by its path, the secret by its variable."""
     return {
-        "url": found.url,
+        "url": args.url.rstrip("/"),
         "client_id": args.client_id,
         "key": str(args.key.absolute()) if args.key else "",
         "key_id": args.key_id,
@@ -205,7 +232,7 @@ def _ehr_part(args: argparse.Namespace, found: Conformance) -> dict[str, object]
         "token_url": args.token_url,
         "scopes": args.scopes,
         "quirks": args.quirks,
-        "triggers": looked or ["poll"],
+        "triggers": list(looked),
         "rung": "auto",
     }
 
@@ -216,6 +243,9 @@ def _next(args: argparse.Namespace, path: Path, base: str, found: Conformance) -
     lines.append(f"  public keys (JWKS)   {base}/.well-known/jwks.json")
     if {"hook", "topic"} & set(found.triggers):
         lines.append(f"  where it rings       {base}/hooks/ehr")
+    if _rings(_looked(found)):
+        name = _hook_secret(args.name)
+        lines.append(f"  it rings only with the secret in {name}: export {name}=$(openssl rand -base64 33)")
     lines.append(f"  scopes               {args.scopes}")
     if args.secret_env:
         lines.append(f"  the secret stays in  {args.secret_env}, and in no file")

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +25,7 @@ from fhir_billing.domain.errors import SecretMissing
 from fhir_billing.settings import Settings
 from fhir_billing.tenants.words import TABLES, WORDS, TenantInvalid
 
-__all__ = ["Tenant", "TenantInvalid", "read_tenants", "site_of", "written"]
+__all__ = ["Tenant", "TenantInvalid", "accept", "read_each", "read_tenants", "site_of", "written"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +61,34 @@ class Tenant:
 
 def read_tenants(folder: Path) -> dict[str, Tenant]:
     """Every tenant file of a folder, by name. Raises TenantInvalid with the file and the fix."""
-    tenants: dict[str, Tenant] = {}
-    for path in word_files.files(folder, TenantInvalid, setting="FHIR_BILLING_TENANTS", what="tenant"):
-        tenant = _tenant(path)
-        if tenant.name in tenants:
-            raise TenantInvalid(f"{path.name}: another file is tenant {tenant.name} too", fix="give it another name")
-        tenants[tenant.name] = tenant
+    tenants, faults = read_each(folder)
+    if faults:
+        raise faults[0]
     if not tenants:
         raise TenantInvalid(f"{folder} holds no tenant file", fix="write one with `fhir-billing ehr add`")
-    _apart(tenants.values())
     return tenants
+
+
+def read_each(folder: Path) -> tuple[dict[str, Tenant], list[TenantInvalid]]:
+    """The tenants whose files can be used, and what is wrong with each other file. Raises TenantInvalid for no folder."""
+    tenants: dict[str, Tenant] = {}
+    faults: list[TenantInvalid] = []
+    owners: Owners = {}
+    for path in word_files.files(folder, TenantInvalid, setting="FHIR_BILLING_TENANTS", what="tenant"):
+        try:
+            _joined(_tenant(path), tenants, owners)
+        except TenantInvalid as error:
+            faults.append(error)
+    return tenants, faults
+
+
+def accept(path: Path, text: str) -> None:
+    """Read a tenant file before it is written, beside those that are there. Raises TenantInvalid."""
+    tenants = read_tenants(path.parent) if any(path.parent.glob("*.y*ml")) else {}
+    owners: Owners = {}
+    for tenant in tenants.values():
+        _apart(tenant, owners)
+    _joined(_tenant(path, text), tenants, owners)
 
 
 def site_of(settings: Settings) -> str:
@@ -102,14 +120,17 @@ def _full(said: Mapping[str, object]) -> dict[str, object]:
     return {word: value for word, value in kept.items() if value is False or value not in (None, "", [], {}, ())}
 
 
+Owners = dict[tuple[str, str], tuple["Tenant", str]]
+"""What is somebody's own: what it is and which one, whose tenant's, and in whose name."""
+SEE: Final = "docs/ehr-setup/tenant-file.md"
 SECRETS: Final = frozenset({"secret", "client_secret", "session_secret", "password"})
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 
 
-def _tenant(path: Path) -> Tenant:
+def _tenant(path: Path, text: str | None = None) -> Tenant:
     said: dict[str, object] = {}
     named: dict[str, str] = {}
-    flat = _flat(word_files.parsed(path, TenantInvalid, see="docs/ehr-setup/tenant-file.md"), path)
+    flat = _flat(word_files.parsed(path, TenantInvalid, see=SEE, text=text), path)
     for word, found in flat.items():
         known = WORDS[word]
         try:
@@ -127,7 +148,7 @@ def _tenant(path: Path) -> Tenant:
         raise TenantInvalid(f"{path.name}: it needs a book of its own", fix="write database, or database_env")
     for word in ("public_url", "site"):
         if word not in flat:
-            raise TenantInvalid(f"{path.name}: {word} is missing", fix="see docs/ehr-setup/tenant-file.md")
+            raise TenantInvalid(f"{path.name}: {word} is missing", fix=f"see {SEE}")
     return Tenant(
         name=name,
         title=str(flat.get("title") or name),
@@ -166,22 +187,28 @@ def _unknown(word: str, path: Path) -> TenantInvalid:
 # apart
 
 
-def _apart(tenants: Iterable[Tenant]) -> None:
-    """No two of them share what must be one's own. Raises TenantInvalid."""
-    owners: dict[tuple[str, str], tuple[Tenant, str]] = {}
-    for tenant in tenants:
-        client = f"{tenant.said.get('ehr_url', '')} {tenant.said.get('ehr_client_id', '')}"
-        for what, which, whose in (
-            ("host", tenant.host, tenant.name),
-            ("database", _book(tenant), tenant.name),
-            ("HL7 v2 port", str(tenant.said.get("mllp_listen", "")), tenant.name),
-            *(("key", key, client) for key in _keys(tenant)),
-        ):
-            other, who = owners.setdefault((what, which), (tenant, whose))
-            if which and who != whose:
-                raise TenantInvalid(
-                    f"{tenant.where} and {other.where} have the same {what}", fix=f"give each a {what} of its own"
-                )
+def _joined(tenant: Tenant, tenants: dict[str, Tenant], owners: Owners) -> None:
+    """One more of them. Raises TenantInvalid for one that cannot live beside the others."""
+    if tenant.name in tenants:
+        raise TenantInvalid(f"{tenant.where}: another file is tenant {tenant.name} too", fix="give it another name")
+    _apart(tenant, owners)
+    tenants[tenant.name] = tenant
+
+
+def _apart(tenant: Tenant, owners: Owners) -> None:
+    """It shares nothing that must be one's own. Raises TenantInvalid."""
+    client = f"{tenant.said.get('ehr_url', '')} {tenant.said.get('ehr_client_id', '')}"
+    for what, which, whose in (
+        ("host", tenant.host, tenant.name),
+        ("database", _book(tenant), tenant.name),
+        ("HL7 v2 port", str(tenant.said.get("mllp_listen", "")), tenant.name),
+        *(("key", key, client) for key in _keys(tenant)),
+    ):
+        other, who = owners.setdefault((what, which), (tenant, whose))
+        if which and who != whose:
+            raise TenantInvalid(
+                f"{tenant.where} and {other.where} have the same {what}", fix=f"give each a {what} of its own"
+            )
 
 
 def _book(tenant: Tenant) -> str:

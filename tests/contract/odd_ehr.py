@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.e2e.any_method import AnyMethod
 
 KINDS = (
     "Encounter", "Patient", "Coverage", "Condition", "Procedure", "ChargeItem", "Practitioner", "Organization", "Location",
@@ -71,6 +72,16 @@ def liar(method: str, path: str) -> Said:
     return _json(200, {"resourceType": "Bundle", "type": "searchset", "total": 1, "entry": [{"resource": VISIT}]})
 
 
+def empty(method: str, path: str) -> Said:
+    """It works, and nobody was charted so far."""
+    kind = path.removeprefix("/fhir/").partition("?")[0].split("/")
+    if kind[0] == "metadata":
+        return _json(200, everything())
+    if len(kind) > 1 or method != "GET":
+        return _json(404, {"resourceType": "OperationOutcome", "issue": [{"code": "not-found"}]})
+    return _json(200, {"resourceType": "Bundle", "type": "searchset", "total": 0})
+
+
 def _json(status: int, body: dict[str, Any], **headers: str) -> Said:
     return status, {"Content-Type": "application/fhir+json", **headers}, json.dumps(body).encode()
 
@@ -96,6 +107,10 @@ class OddEhr:
         """What it says."""
         if self.temper == "liar":
             return liar(method, path)
+        if self.temper == "empty":
+            return empty(method, path)
+        if self.temper == "elsewhere":
+            return _json(404, {"resourceType": "OperationOutcome", "issue": [{"code": "not-found"}]})
         if self.temper == "html":
             return 200, {"Content-Type": "text/html"}, b"<!doctype html><title>Sign in</title><p>Ada Zztest</p>"
         if self.temper == "redirects":
@@ -115,31 +130,10 @@ class OddEhr:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         ehr = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def _serve(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        class Handler(AnyMethod):
+            def serve(self) -> None:
+                self.body()
                 ehr.asked.append((self.command, self.path))
-                status, headers, body = ehr.answer(self.command, self.path)
-                with contextlib.suppress(ConnectionError):  # whoever asked has gone
-                    self.send_response(status)
-                    for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                        self.send_header(name, value)
-                    self.end_headers()
-                    self.wfile.write(body)
-
-            def do_GET(self) -> None:
-                self._serve()
-
-            def do_POST(self) -> None:
-                self._serve()
-
-            def do_PUT(self) -> None:
-                self._serve()
-
-            def do_DELETE(self) -> None:
-                self._serve()
-
-            def log_message(self, *_: object) -> None:
-                """Silence."""
+                self.say(*ehr.answer(self.command, self.path))
 
         return Handler

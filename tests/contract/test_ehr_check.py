@@ -287,6 +287,34 @@ def test_adding_an_ehr_writes_its_file_once_and_names_no_secret(
     assert main([*words[:2], "Bad_Name", *words[3:]]) == 2
 
 
+def added(folder: Path, url: str, *more: str) -> int:
+    return main(["ehr", "add", "south", url, "--folder", str(folder), *more])
+
+
+def test_an_ehr_that_rings_gets_a_secret_that_is_named_and_not_written(
+    open_ehr: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert added(tmp_path, open_ehr, "--public-url", "http://south.localhost:8731", "--write") == 0
+    said = yaml.safe_load((tmp_path / "south.yaml").read_text(encoding="utf-8"))
+    assert "topic" in said["ehr"]["triggers"]
+    assert said["hooks"] == {"secret_env": "FHIR_BILLING_HOOK_SECRET_SOUTH"}
+    assert "export FHIR_BILLING_HOOK_SECRET_SOUTH=" in capsys.readouterr().err
+
+
+def test_a_file_that_no_command_would_accept_is_not_written_and_nobody_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ehr = OddEhr("empty")
+    assert added(tmp_path, ehr.url, "--public-url", "http://south.example", "--anyway") == 2
+    assert "public_url is not https" in capsys.readouterr().err
+    (tmp_path / "north.yaml").write_text("public_url: https://n.example\nsite: demo\ndatabase: n.db\n")
+    assert added(tmp_path, ehr.url, "--public-url", "https://n.example") == 2
+    assert "the same host" in capsys.readouterr().err
+    ehr.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["north.yaml"]
+    assert ehr.asked == []
+
+
 def test_what_was_found_is_kept_shown_and_told_by_the_doctor(
     open_ehr: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

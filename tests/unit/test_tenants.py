@@ -11,7 +11,7 @@ import yaml
 
 from fhir_billing.domain.errors import SecretMissing, SiteConfig
 from fhir_billing.settings import Settings
-from fhir_billing.tenants import TenantInvalid, read_tenants, site_of, written
+from fhir_billing.tenants import TenantInvalid, read_each, read_tenants, site_of, written
 from fhir_billing.tenants.words import TABLES, WORDS
 from fhir_billing.wiring import install, wire
 
@@ -131,6 +131,19 @@ def test_what_is_wrong_in_a_file_is_said_with_its_name(tmp_path: Path, more: str
         read_tenants(files(tmp_path, a=LEAST.format("a") + more))
     assert say in str(told.value)
     assert str(told.value).startswith("a.yaml")
+
+
+@pytest.mark.parametrize("url", ["http://south.localhost:8731", "http://127.0.0.2:8731", "http://[::1]:8731"])
+def test_several_tenants_can_be_tried_on_one_machine(tmp_path: Path, url: str) -> None:
+    tenants = read_tenants(files(tmp_path, south=f"public_url: {url}\nsite: demo\ndatabase: s.db\n"))
+    assert tenants["south"].public_url == url
+
+
+def test_each_file_is_looked_at_though_one_cannot_be_read(tmp_path: Path) -> None:
+    folder = files(tmp_path, a="{", b=LEAST.format("b"), c="tenant: b\n" + LEAST.format("c"), d="sight: x\n")
+    tenants, faults = read_each(folder)
+    assert list(tenants) == ["b"]
+    assert [str(fault).partition(":")[0] for fault in faults] == ["a.yaml", "c.yaml", "d.yaml"]
 
 
 @pytest.mark.parametrize("missing", ["public_url", "site", "database"])
