@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -80,6 +80,8 @@ class Sighting:
     """Encounter.status as the trigger saw it; empty when it did not. Only to tell what is worth reading: the visit is read again."""
     at: str = ""
     """When the chart changed, an instant as the EHR writes it."""
+    digest: str = ""
+    """Of what was seen, where the chart has no version: the same again is no news."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,12 @@ class EhrReader(ChartReader, Protocol):
 
     def subscribe(self, endpoint: str, secret: str, *, way: str = "hook") -> Subscribed:
         """Ask the EHR to ring when a visit closes: `hook` and `topic` at an address, `websocket` where we listen."""
+        ...
+
+    def unsubscribe(
+        self, endpoint: str, *, ways: Collection[str], kept: Collection[str], before: Collection[str]
+    ) -> set[str]:
+        """End what rings for us in other ways, or elsewhere, than what is kept; the ids of what cannot be ended. Raises NotNow."""
         ...
 
     def listen(self, subscription: str, stopped: Callable[[], bool]) -> Iterator[bytes]:
@@ -331,7 +339,7 @@ class Book(Protocol):
         ...
 
     def heard(self, visit: str) -> list[HeardRecord]:
-        """Charges that arrived by HL7 v2 for a visit number, in the order of their keys."""
+        """Charges that arrived by HL7 v2 for a visit (`Encounter/id`), in the order of their keys."""
         ...
 
     # apps that follow claims

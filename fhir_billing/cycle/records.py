@@ -312,9 +312,9 @@ class HeardRecord:
     """A charge that an HL7 v2 message brought, as a ChargeItem, for an EHR whose FHIR has none."""
 
     key: str
-    """Sending application, message control id and place of the FT1."""
+    """Sender, visit and transaction id (FT1-2), else message control id and place of the FT1."""
     visit: str
-    """PV1-19: the visit's number as the hospital writes it."""
+    """`Encounter/id`: the visit that the EHR showed for the message."""
     resource: bytes
     at: datetime
     message: int = 0

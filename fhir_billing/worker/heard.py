@@ -1,28 +1,34 @@
 """What a hospital said by HL7 v2 is a doorbell: the visit that it names is found in the EHR and read there, and charges are kept.
 
-The message is believed in one thing only, its charges, and only where the chart has none of its own. Charges are saved before
-the visit is looked for, each under its own key and never over what a later message said, so that an answer that was broken
-off is given again without harm.
+The message is believed in one thing only, its charges, and only where the chart has none of its own. They belong to the one
+visit that the EHR shows for the message, and to no other that has the same number: an unclear number or another patient keeps
+nothing. Each is saved under its own key and never over what a later message said, so that an answer that was broken off is
+given again without harm.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from fhir_billing.cycle.records import HeardRecord, Message
 from fhir_billing.domain.errors import EhrBrokeContract, NotNow, NotThere, TheirContract
+from fhir_billing.ehr import addresses
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.hl7 import charges, visits
 from fhir_billing.hl7.acknowledge import ACCEPTED, judged
+from fhir_billing.hl7.message import V2Message
 from fhir_billing.hl7.visits import VisitSeen
 from fhir_billing.wiring import Wiring
-from fhir_billing.worker.mllp import SAME_ID, key_of
+from fhir_billing.worker.mllp import CHANNEL, SAME_ID, key_of
 
 Resource = dict[str, Any]
+Number = tuple[str, str]
 TRIES = 8
 """How often a visit is looked for, each time twice as late: about four minutes."""
+FOREVER = timedelta(days=400)
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _RESERVED = re.compile(r"([\\,|$])")
 
@@ -37,6 +43,12 @@ class VisitUnclear(TheirContract):
     """The visit number means no visit of the EHR, or several."""
 
     code = "visit-unclear"
+
+
+class AnotherPatient(TheirContract):
+    """The visit that the number means is not the visit of the patient that the message names."""
+
+    code = "another-patient"
 
 
 class CreditUnmatched(TheirContract):
@@ -55,63 +67,89 @@ def answer(wiring: Wiring, bell: Message, read: Callable[[str], str]) -> str:
     if message.kind == "ADT" and message.event not in visits.HEEDED:
         return f"{message.event} says nothing about a closed visit"
     seen = visits.visit(message)
-    heard = charges.charges(message, seen.number, wiring.site.days.zone) if message.kind == "DFT" else ()
-    before = _unmatched(wiring, seen.number)
-    _save(wiring, bell, seen, heard)
-    said = _visit(wiring, bell, seen, read)
-    if lost := _unmatched(wiring, seen.number) - (before - {charge.key for charge in heard}):
+    posts = message.kind == "DFT" and bool(charges.charges(message, seen.number))
+    if wiring.ehr is None:
+        if posts:
+            raise VisitUnclear("no EHR is set up in which the visit can be found", fix="set up the EHR, then retry it")
+        return "no EHR is set up"
+    found = _meant(wiring, bell, seen)
+    if not posts:
+        return _read(wiring, bell, seen, found, read)
+    _check_patient(wiring, seen, found)
+    return _posted(wiring, bell, seen, found, message, read)
+
+
+def _posted(
+    wiring: Wiring, bell: Message, seen: VisitSeen, found: Resource, message: V2Message, read: Callable[[str], str]
+) -> str:
+    """Keep the charges of a message for the visit that was found, and read it."""
+    encounter = _reference(found)
+    heard = charges.charges(message, encounter, wiring.site.days.zone)
+    own = {charge.key for charge in heard}
+    before = _unmatched(wiring, encounter)
+    _save(wiring, bell, encounter, heard)
+    said = _read(wiring, bell, seen, found, read)
+    if lost := _unmatched(wiring, encounter) - (before - own):
+        if lost <= own and bell.attempts < TRIES and _waits_before(wiring, bell):
+            raise NotFoundYet("a credit takes away no charge that is known yet")
         raise CreditUnmatched(
             f"{len(lost)} credits take away no charge that is known; {said}", fix="take them off the claim by hand"
         )
-    return f"{len(heard)} charges kept; {said}" if heard else said
+    return f"{len(heard)} charges kept; {said}"
 
 
-def _save(wiring: Wiring, bell: Message, seen: VisitSeen, heard: Sequence[charges.HeardCharge]) -> None:
-    if not heard:
-        return
+def _save(wiring: Wiring, bell: Message, encounter: str, heard: Sequence[charges.HeardCharge]) -> None:
     with wiring.store.begin() as book:
         for charge in heard:
-            before = next((record for record in book.heard(seen.number) if record.key == charge.key), None)
-            if before is not None and before.message > bell.id:
-                continue
-            resource = charges.replaced(charge.resource, loads(before.resource) if before else None)
+            before = next((record for record in book.heard(encounter) if record.key == charge.key), None)
+            known = loads(before.resource) if before else None
+            resource, last = charges.replaced(charge.resource, known), bell.id
+            if before is not None and known is not None and before.message > bell.id:
+                resource, last = charges.replaced(known, charge.resource), before.message
             book.save_heard(
-                HeardRecord(key=charge.key, visit=seen.number, resource=dumps(resource), at=bell.at, message=bell.id)
+                HeardRecord(key=charge.key, visit=encounter, resource=dumps(resource), at=bell.at, message=last)
             )
 
 
-def _unmatched(wiring: Wiring, number: str) -> set[str]:
+def _unmatched(wiring: Wiring, encounter: str) -> set[str]:
     with wiring.store.looking() as book:
-        kept = [loads(record.resource) for record in book.heard(number)]
+        kept = [loads(record.resource) for record in book.heard(encounter)]
     return {item["identifier"][0]["value"] for item in charges.standing(kept)[1]}
 
 
-def _visit(wiring: Wiring, bell: Message, seen: VisitSeen, read: Callable[[str], str]) -> str:
-    """Read the visit that is meant, when there is a reason to."""
-    if wiring.ehr is None:
-        return "no EHR is set up"
-    last = bell.attempts >= TRIES
+def _waits_before(wiring: Wiring, bell: Message) -> bool:
+    """Whether an earlier message, which may bring the charge, is not worked yet."""
+    waiting = wiring.store.doorbells(wiring.clock.now() + FOREVER)
+    return any(other.channel == CHANNEL and other.id < bell.id for other in waiting)
+
+
+def _meant(wiring: Wiring, bell: Message, seen: VisitSeen) -> Resource:
+    """The one visit of the EHR that a message is about. Raises NotFoundYet, and VisitUnclear in the end."""
     found = _found(wiring, seen)
-    if len(found) != 1:
-        many = f"{len(found)} visits" if found else "no visit"
-        if not last:
-            raise NotFoundYet(f"the EHR has {many} of this number")
-        raise VisitUnclear(
-            f"the EHR has {many} of the number in PV1-19", fix="send the number that its FHIR API knows a visit by"
-        )
-    encounter = f"Encounter/{found[0].get('id', '')}"
-    finished = found[0].get("status") == "finished"
+    if len(found) == 1:
+        return found[0]
+    many = f"{len(found)} visits" if found else "no visit"
+    if bell.attempts < TRIES:
+        raise NotFoundYet(f"the EHR has {many} of this number")
+    raise VisitUnclear(
+        f"the EHR has {many} of the number in PV1-19", fix="send the number that its FHIR API knows a visit by"
+    )
+
+
+def _read(wiring: Wiring, bell: Message, seen: VisitSeen, found: Resource, read: Callable[[str], str]) -> str:
+    """Read the visit that is meant, when there is a reason to."""
+    encounter = _reference(found)
     with wiring.store.looking() as book:
         known = book.visit(encounter) is not None
-    if finished or known:
+    if found.get("status") == "finished" or known:
         return read(encounter)
-    if seen.event in visits.CLOSED and not last:
+    if seen.event in visits.CLOSED and bell.attempts < TRIES:
         raise NotFoundYet("the hospital has closed this visit and the chart has not yet")
     return "the chart has not closed this visit; it is read when it does"
 
 
 def _found(wiring: Wiring, seen: VisitSeen) -> list[Resource]:
-    """The EHR's visits of this number: by identifier, else by id; several are narrowed by who gave the number."""
+    """The EHR's visits of this number: by identifier of who gave it; by id only where nobody is said and no identifier is so."""
     chart = wiring.own_chart
     if chart is None:
         return []
@@ -120,10 +158,9 @@ def _found(wiring: Wiring, seen: VisitSeen) -> list[Resource]:
         rows = [r for r in chart.search("Encounter", {"identifier": value}) if r.get("resourceType") == "Encounter"]
     except (NotThere, EhrBrokeContract):
         rows = []  # an EHR that does not search visits so
-    rows = [r for r in rows if any(i.get("value") == seen.number for i in r.get("identifier") or ())]
-    if len(rows) > 1 and seen.authority:
-        oid = f"urn:oid:{seen.authority}"
-        rows = [r for r in rows if any(i.get("system") == oid for i in r.get("identifier") or ())] or rows
+    if seen.authority:
+        return _numbered(rows, (seen.authority, seen.number)) or _numbered(rows, ("", seen.number))
+    rows = [r for r in rows if _named(r, seen)]
     if rows or not _ID.fullmatch(seen.number):
         return rows
     try:
@@ -132,13 +169,49 @@ def _found(wiring: Wiring, seen: VisitSeen) -> list[Resource]:
         return []
 
 
+def _numbered(rows: Sequence[Resource], number: Number) -> list[Resource]:
+    return [row for row in rows if number in _numbers(row.get("identifier"))]
+
+
+def _named(visit: Resource, seen: VisitSeen) -> bool:
+    """Whether an identifier of a visit is the number, whoever gave it."""
+    return any(value == seen.number for _, value in _numbers(visit.get("identifier")))
+
+
+def _check_patient(wiring: Wiring, seen: VisitSeen, found: Resource) -> None:
+    """Raises AnotherPatient where both sides say whose visit it is and differ; an id alone needs both to say so."""
+    subject = found.get("subject")
+    known = _patient(wiring, subject if isinstance(subject, dict) else {})
+    if visits.another_patient(seen.patients, known):
+        raise AnotherPatient(
+            "the visit of the number in PV1-19 is another patient's than PID-3 says", fix="correct one of the two"
+        )
+    if not _named(found, seen) and not visits.same_patient(seen.patients, known):
+        raise AnotherPatient(
+            "PV1-19 is the id of a visit, and PID-3 no number of its patient",
+            fix="send a visit number that its FHIR API has as an identifier, or the patient's number there",
+        )
+
+
+def _patient(wiring: Wiring, subject: Resource) -> list[Number]:
+    """What the EHR knows a visit's patient by: identifiers, and its own id."""
+    reference = subject.get("reference")
+    patient = addresses.local(wiring.settings.ehr_url.rstrip("/"), reference) if isinstance(reference, str) else ""
+    numbers = _numbers([subject.get("identifier")])
+    chart = wiring.own_chart
+    if chart is None or not patient.startswith("Patient/"):
+        return numbers
+    try:
+        return [*numbers, *_numbers(chart.read(patient).get("identifier")), ("", patient.removeprefix("Patient/"))]
+    except (NotThere, EhrBrokeContract):
+        return numbers
+
+
 def laid(wiring: Wiring, encounter: str, resources: list[Resource]) -> tuple[list[Resource], str]:
     """The visit with the charges that were heard of it, where its chart has none; and what to say of it."""
-    visit = next((r for r in resources if f"{r.get('resourceType')}/{r.get('id')}" == encounter), {})
-    numbers = dict.fromkeys([encounter.partition("/")[2], *_numbers(visit)])
     with wiring.store.looking() as book:
-        kept = {record.key: record for number in numbers for record in book.heard(number)}
-    items = charges.standing([loads(record.resource) for record in kept.values()])[0]
+        kept = book.heard(encounter)
+    items = charges.standing([loads(record.resource) for record in kept])[0]
     if not items:
         return resources, ""
     if any(r.get("resourceType") == "ChargeItem" for r in resources):
@@ -146,7 +219,11 @@ def laid(wiring: Wiring, encounter: str, resources: list[Resource]) -> tuple[lis
     return charges.laid(resources, encounter, items), f" with {len(items)} charges heard by HL7 v2"
 
 
-def _numbers(visit: Resource) -> list[str]:
-    rows = visit.get("identifier")
-    found = [row.get("value") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return [value for value in found if isinstance(value, str)]
+def _reference(visit: Resource) -> str:
+    return f"Encounter/{visit.get('id', '')}"
+
+
+def _numbers(identifiers: object) -> list[Number]:
+    """System and value of each identifier that a chart has; no system is an empty one."""
+    rows = [row for row in identifiers if isinstance(row, dict)] if isinstance(identifiers, list) else []
+    return [(str(row.get("system") or ""), row["value"]) for row in rows if isinstance(row.get("value"), str)]

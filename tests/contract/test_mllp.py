@@ -22,11 +22,13 @@ from fhir_billing.cycle.records import Message, Outcome
 from fhir_billing.domain.errors import SiteConfig
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.ehr.connect import Ehr, EhrSettings, connect
+from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.hl7.acknowledge import Answered, read_answer
 from fhir_billing.hl7.frames import Frames, framed
 from fhir_billing.store import unit_of_work
 from fhir_billing.worker import beat, mllp
 from fhir_billing.worker.embedded import Heart
+from fhir_billing.worker.heard import NotFoundYet, laid
 from fhir_billing.worker.heard import answer as answer_heard
 from tests.conftest import ROOT
 from tests.e2e import charts
@@ -186,8 +188,7 @@ def test_either_database_keeps_whatever_a_hospital_sends(each_database: str, tmp
     assert len(bells(story)) == 7
     heard(story)
     assert {bell.outcome for bell in bells(story)} == {Outcome.DONE, Outcome.QUARANTINED}
-    with story.wiring.store.looking() as kept:
-        assert [len(kept.heard(visit)) for visit in ("V-100", "V" * 227)] == [1, 1]
+    assert [bell.findings[0]["key"] for bell in bells(story)[3:5]] == ["visit-unclear"] * 2, "without an EHR"
     story.wiring.store.close()
 
 
@@ -473,6 +474,92 @@ def test_a_number_that_means_two_visits_is_shown_unless_its_authority_tells_whic
     change(ehr, "Encounter/ada-visit", identifier=[])
 
 
+HOSP = b"HOSP&1.2.3&ISO"
+
+
+def of_dee(body: bytes, *, number: bytes = HOSP, patient: bytes = b"MR-DEE^^^&2.16.840.1.113883.19.5&ISO^MR") -> bytes:
+    """A message whose numbers say who gave them."""
+    return body.replace(b"EXAMPLEHOSP^VN", number + b"^VN").replace(b"MRN-7^^^EXAMPLEHOSP^MR", patient)
+
+
+@pytest.fixture
+def bos_visit_is_55(hospital: Story, ehr: Ehr) -> Iterator[Story]:
+    """Dee's visit has the number 55 of this hospital; Bo's has the id 55. Neither has charges of its own."""
+    bo = charts.entries("bo")
+    bo = loads(dumps(bo).replace(b"Encounter/bo-visit", b"Encounter/55").replace(b'"bo-visit"', b'"55"'))
+    bo = [entry for entry in bo if entry["resource"]["resourceType"] != "ChargeItem"]
+    ehr.client.batch({"resourceType": "Bundle", "type": "batch", "entry": bo})
+    change(ehr, "Encounter/55", status="finished", identifier=[])
+    change(ehr, "ChargeItem/dee-charge1", status="entered-in-error", context={"reference": "Encounter/elsewhere"})
+    change(ehr, "Encounter/dee-visit", identifier=[{"system": "urn:oid:1.2.3", "value": "55"}])
+    yield hospital
+    change(ehr, "Encounter/55", status="cancelled", identifier=[])
+
+
+def laid_on(book: Story, encounter: str) -> int:
+    """How many heard charges a reading of a visit brings."""
+    visit = {"resourceType": "Encounter", "id": encounter.partition("/")[2], "identifier": [{"value": "55"}]}
+    return len(laid(book.wiring, encounter, [visit])[0]) - 1
+
+
+def test_a_charge_goes_to_the_visit_that_the_message_means_and_to_no_other_of_its_number(
+    bos_visit_is_55: Story, sender: Sender
+) -> None:
+    sender.ask(of_dee(dft(ft1(amount="777.00"), visit="55")))
+    heard(bos_visit_is_55)
+    assert [laid_on(bos_visit_is_55, f"Encounter/{visit}") for visit in ("dee-visit", "55", "other")] == [1, 0, 0]
+    claim = bos_visit_is_55.only_claim()
+    assert (claim.encounter, claim.charge) == ("Encounter/dee-visit", 77700)
+
+
+def test_a_charge_of_a_visit_that_is_not_charted_yet_waits_and_goes_to_no_visit_of_that_id(
+    bos_visit_is_55: Story, ehr: Ehr, sender: Sender
+) -> None:
+    change(ehr, "Encounter/dee-visit", identifier=[])
+    sender.ask(of_dee(dft(ft1(amount="777.00"), visit="55")))
+    sender.ask(dft(ft1(amount="888.00"), visit="55", control="D2"))
+    heard(bos_visit_is_55)
+    waits, refused = bells(bos_visit_is_55)
+    assert (waits.outcome, waits.say) == (Outcome.WAITING, "the EHR has no visit of this number")
+    assert refused.findings[0]["key"] == "another-patient", "the id alone is not believed"
+    assert bos_visit_is_55.claims() == {}
+    change(ehr, "Encounter/dee-visit", identifier=[{"system": "urn:oid:1.2.3", "value": "55"}])
+    bos_visit_is_55.clock.to("2026-03-02", hour=13)
+    heard(bos_visit_is_55)
+    assert bos_visit_is_55.only_claim().charge == 77700
+    assert bos_visit_is_55.replay_is_equal(bos_visit_is_55.folder)
+
+
+def test_a_number_that_somebody_else_gave_is_another_number(bos_visit_is_55: Story, ehr: Ehr, sender: Sender) -> None:
+    change(ehr, "Encounter/dee-visit", identifier=[{"system": "urn:oid:9.9", "value": "55"}])
+    sender.ask(of_dee(dft(ft1(), visit="55")))
+    heard(bos_visit_is_55)
+    assert bells(bos_visit_is_55)[0].say == "the EHR has no visit of this number"
+    assert laid_on(bos_visit_is_55, "Encounter/dee-visit") == 0
+
+
+def test_a_charge_of_another_patient_is_shown_to_people_and_kept_for_nobody(hospital: Story, sender: Sender) -> None:
+    sender.ask(of_dee(dft(ft1(), visit="V-DEE"), number=b"X", patient=b"MR-BO^^^&2.16.840.1.113883.19.5&ISO^MR"))
+    sender.ask(of_dee(dft(ft1(), visit="V-DEE", control="D2"), number=b"X", patient=b"MR-BO^^^&9.9&ISO^MR"))
+    heard(hospital)
+    refused, unknown = bells(hospital)
+    assert (refused.outcome, refused.findings[0]["key"]) == (Outcome.QUARANTINED, "another-patient")
+    assert unknown.outcome is Outcome.DONE, "a number that the chart cannot know refuses nothing"
+    assert laid_on(hospital, "Encounter/dee-visit") == 1
+
+
+def test_a_credit_that_is_worked_before_its_charge_takes_it_away(hospital: Story, sender: Sender) -> None:
+    sender.ask(dft(ft1("T1"), visit="V-DEE"))
+    sender.ask(dft(ft1("T1", kind="CR"), visit="V-DEE", control="D2"))
+    charge, credit = bells(hospital)
+    with pytest.raises(NotFoundYet, match="no charge that is known yet"):
+        answer_heard(hospital.wiring, credit, str)
+    answer_heard(hospital.wiring, charge, str)
+    hospital.wiring.store.doorbell_done(charge.id, "")
+    answer_heard(hospital.wiring, credit, str)
+    assert laid_on(hospital, "Encounter/dee-visit") == 0
+
+
 def test_charges_that_are_kept_twice_because_a_worker_died_are_kept_once(hospital: Story, sender: Sender) -> None:
     sender.ask(dft(ft1("T1"), ft1("T1", kind="CR"), ft1("T3"), ft1("T4"), ft1("T2", kind="CR"), visit="V-DEE"))
     sender.ask(dft(ft1("T3", amount="175.00"), visit="V-DEE", event="P11", control="D2"))
@@ -480,7 +567,7 @@ def test_charges_that_are_kept_twice_because_a_worker_died_are_kept_once(hospita
 
     def kept() -> list[tuple[str, bytes]]:
         with hospital.wiring.store.looking() as book:
-            return [(record.key, record.resource) for record in book.heard("V-DEE")]
+            return [(record.key, record.resource) for record in book.heard("Encounter/dee-visit")]
 
     read = list[str]()
 

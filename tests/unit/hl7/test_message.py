@@ -13,7 +13,7 @@ def test_a_discharge_says_which_visit_it_is() -> None:
     found = read(adt("A03", "V-100"))
     assert (found.kind, found.event, found.control, found.sender) == ("ADT", "A03", "C1", ("ADTSYS", "EXAMPLEHOSP"))
     seen = visit(found)
-    assert (seen.number, seen.patient, seen.kind) == ("V-100", "MRN-7", "O")
+    assert (seen.number, seen.patients, seen.kind) == ("V-100", (("", "MRN-7"),), "O")
     assert (seen.admitted, seen.discharged) == ("20260302093000-0500", "20260302100000-0500")
 
 
