@@ -129,9 +129,13 @@ def _printed(found: Conformance, as_json: bool) -> int:
     from fhir_billing.cli.ehr_table import table
     from fhir_billing.cycle.conformance import dump
 
-    print(dump(found) if as_json else table(found))
     if found.facts.get("reachable") == "no":
+        if as_json:
+            print(dump(found))
+        else:
+            print(f"fhir-billing: nobody answers at {found.url}", file=sys.stderr)
         return NOT_REACHABLE
+    print(dump(found) if as_json else table(found))
     return USABLE if found.is_usable() else NOT_USABLE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from datetime import datetime
 
 from fhir_billing.cycle.conformance import Conformance, Found, Interaction
 
@@ -24,6 +25,8 @@ def table(run: Conformance) -> str:
         f"{run.software or 'an EHR without a name'}, FHIR {run.fhir_version or '?'}, {run.at:%Y-%m-%d %H:%M} UTC",
     ]
     for group, rows in run.groups():
+        if not run.could_ask() and group != "connection":
+            continue
         lines += ["", group[:1].upper() + group[1:]]
         for row in rows:
             lines += _row(row)
@@ -32,10 +35,19 @@ def table(run: Conformance) -> str:
 
 def sentences(run: Conformance) -> list[str]:
     """What follows from the table, one sentence a line."""
+    if not run.could_ask():
+        return ["Nothing more could be asked: there is no token."]
     said = run.facts.get("sentences", "").splitlines()
+    if run.facts.get("kept-at"):
+        when = datetime.fromisoformat(run.facts["kept-at"])
+        said.insert(
+            0, f"What it takes was not tried now; what is said of it was tried {when:%Y-%m-%d %H:%M} UTC, and is kept."
+        )
     if run.facts.get("left"):
         said.insert(0, f"Left behind: {run.facts['left']}.")
-    if not run.is_usable():
+    if lacking := run.lacking():
+        said.insert(0, f"Not usable yet: no bill can be made without what may not be read: {'; '.join(lacking)}.")
+    elif not run.is_usable():
         said.insert(0, "Not usable yet: visits must be found and read.")
     elif run.is_empty():
         said.insert(

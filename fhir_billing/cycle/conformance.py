@@ -32,6 +32,12 @@ class Found(StrEnum):
     """It cannot be tried without harm, or something that it needs is missing; only the declaration is known."""
 
 
+REFUSED = frozenset({Found.FORBIDDEN, Found.MISSING})
+NEEDED = ("read-patient", "read-coverage", "read-condition")
+EITHER = ("read-procedure", "read-charge-item")
+"""One of these is needed: what was done."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
     """One line of the table."""
@@ -76,8 +82,19 @@ class Conformance:
         return any(one.key == key and one.found is Found.WORKS for one in self.interactions)
 
     def is_usable(self) -> bool:
-        """Whether visits can be found and read: what nothing can replace works, or nothing was there to try it on."""
-        return (self.works("read-visit") or self.is_empty()) and bool(self.triggers)
+        """Whether visits can be found, and all be read that a bill needs, or nothing was there to try it on."""
+        return (self.works("read-visit") or self.is_empty()) and bool(self.triggers) and not self.lacking()
+
+    def lacking(self) -> tuple[str, ...]:
+        """What was asked for in vain and no bill can be made without, in the words of its rows."""
+        refused = {one.key: one.what for one in self.interactions if one.found in REFUSED}
+        alone = [refused[key] for key in NEEDED if key in refused]
+        either = [refused[key] for key in EITHER if key in refused]
+        return (*alone, *([" or ".join(either)] if len(either) == len(EITHER) else []))
+
+    def could_ask(self) -> bool:
+        """Whether there was somebody to ask, and a token where one is needed."""
+        return self.facts.get("reachable") != "no" and self.facts.get("token") != "none"
 
     def is_empty(self) -> bool:
         """Whether visits are searched and none was there: what belongs to a visit could not be tried."""

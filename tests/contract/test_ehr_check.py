@@ -24,6 +24,7 @@ from fhir_billing.store.schema import migrate
 from fhir_billing.tenants import read_tenants
 from tests.conftest import Peer
 from tests.contract.odd_ehr import OddEhr
+from tests.contract.other_manners import OtherManners
 from tests.contract.test_ehr import load as load_charts
 from tests.e2e.servers import ALL, settings_of
 
@@ -159,6 +160,62 @@ def test_scopes_that_were_not_granted_show_as_forbidden_and_the_rest_works(narro
     assert rows["write-document"] is Found.FORBIDDEN
     assert run.rung == "task", "the best rung that these scopes allow"
     assert rows["if-match"] is Found.WORKS, "the manners of writing are tried on what is allowed"
+
+
+def test_what_is_not_granted_is_not_tried_and_no_bill_is_made_without_coverages(
+    narrow: Sekmet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def heard(method: str, path: str, query: dict[str, str]) -> int:
+        asked.append((method, path))
+        return 0
+
+    proxy = OtherManners(narrow.url, refuse=heard)
+    scopes = "system/Encounter.rs system/Patient.rs system/Condition.rs system/Task.cruds"
+    words = ["--client-id", narrow.client, "--key", str(narrow.key), "--scopes", scopes, "--write", "--patient", "ada",
+             "--token-url", narrow.url.removesuffix("/fhir") + "/auth/token"]  # fmt: skip
+    assert main(["ehr", "check", proxy.url, *words]) == 1
+    proxy.close()
+    assert {path for method, path in asked if method == "POST"} <= {"", "Task"}
+    assert not [path for _, path in asked if path.startswith(("Coverage", "ChargeItem", "Location"))]
+    out = capsys.readouterr().out
+    assert "Messages (Communication): forbidden, not granted" in out
+    assert "no bill can be made without what may not be read: Coverages, by patient; Procedures, by visit or patient or Charges" in out  # fmt: skip
+
+
+def test_an_ehr_that_gives_no_token_is_asked_nothing_more(narrow: Sekmet, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--client-id", "nobody", "--key", str(narrow.key)]
+    assert main(["ehr", "check", narrow.url, *words]) == 1
+    out = capsys.readouterr().out
+    assert "or give the name under which it is registered: --key-id" in out.replace("\n      ", " ")
+    assert "Connection" in out
+    assert "Reading" not in out
+    assert "Visits are found by" not in out
+    assert main(["ehr", "check", narrow.url, *words, "--key-id", "k1"]) == 1
+    assert "--key-id" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("odd", ["elsewhere"], indirect=True)
+def test_a_wrong_path_is_told_from_an_ehr_that_refuses(odd: OddEhr, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ehr", "check", odd.url]) == 1
+    out = capsys.readouterr().out
+    assert "the address may lack its last part, such as /fhir" in out
+    assert "visits cannot be searched without a patient" not in out
+
+
+def test_nobody_at_the_address_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ehr", "check", "http://127.0.0.1:9/fhir"]) == 3
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "fhir-billing: nobody answers at http://127.0.0.1:9/fhir\n")
+
+
+def test_an_ehr_without_a_visit_is_judged_the_same_when_it_is_checked_and_when_it_is_added(tmp_path: Path) -> None:
+    ehr = OddEhr("empty")
+    assert main(["ehr", "check", ehr.url]) == 0
+    assert added(tmp_path, ehr.url) == 0
+    ehr.close()
+    assert (tmp_path / "south.yaml").exists()
 
 
 def test_an_ehr_that_refuses_the_scopes_we_ask_for_says_so_in_the_row_of_the_token(narrow: Sekmet) -> None:

@@ -78,7 +78,7 @@ def _opened(settings: EhrSettings, wanted: Wanted, now: datetime) -> tuple[Bench
     bench.able |= set(wanted.able)
     bench.facts["reachable"] = "yes" if said.status else "no"
     asked = frozenset(settings.scopes.split()) if client is not bare.client and _signs_in(settings) else frozenset()
-    return bench, connection.tries(said, smart, asked, broken)
+    return bench, connection.tries(said, smart, asked, broken, named=bool(settings.key_id or not settings.key))
 
 
 def _asked(bench: Bench, path: str, accept: str) -> Answer:
@@ -94,8 +94,8 @@ def _signs_in(settings: EhrSettings) -> bool:
 
 
 def _tried(one: Try, bench: Bench, silent: int) -> tuple[Verdict, int]:
-    if silent >= SILENT and one.group != connection.GROUP:
-        return not_tried("the EHR stopped answering"), silent
+    if one.group != connection.GROUP and (silent >= SILENT or bench.facts.get("token") == "none"):
+        return not_tried("the EHR stopped answering" if silent >= SILENT else "there is no token"), silent
     if one.writes and not bench.writes:
         return not_tried("run with --write"), silent
     try:
@@ -139,6 +139,7 @@ def _concluded(settings: EhrSettings, bench: Bench, rows: Sequence[Interaction],
             choosing.told_sentence(name, by_word=facts["rung-by"] == "declared"),
         )
     )
+    facts["probes"] = "yes" if bench.writes else "no"
     if bench.left:
         facts["left"] = "; ".join(bench.left)
     return Conformance(

@@ -15,6 +15,7 @@ from typing import Any
 
 from fhir_billing.cycle.conformance import Found
 from fhir_billing.domain.errors import EhrUnavailable, MalformedResource
+from fhir_billing.ehr import scopes
 from fhir_billing.ehr.check.statement import Statement
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.fhir.text import loads
@@ -69,6 +70,8 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Resource = field(default_factory=dict)
+    asked: bool = True
+    """False for what is not granted to us in writing, and so was not asked."""
 
     @property
     def is_good(self) -> bool:
@@ -113,6 +116,8 @@ class Answer:
 
     def refusal(self) -> Verdict:
         """What an answer that is not what we asked for means."""
+        if not self.asked:
+            return Verdict(found=Found.FORBIDDEN, say="not granted")
         say = f"it answers {self.status}{self._codes()}"
         if self.status in {401, 403}:
             return Verdict(found=Found.FORBIDDEN, say=say)
@@ -168,7 +173,13 @@ class Bench:
         headers: Mapping[str, str] | None = None,
         bare: bool = False,
     ) -> Answer:
-        """One exchange. Raises EhrUnavailable for silence alone, and what signing in raises."""
+        """One exchange. Raises EhrUnavailable for silence alone, and what signing in raises.
+
+        What was not granted is not asked: it would only stand in the EHR's log. To take a probe away is tried all the same.
+        """
+        wanted = scopes.of_request(method, path)
+        if wanted and method != "DELETE" and not self.grants(*wanted):
+            return Answer(status=403, asked=False)
         answer = self.client.exchange(method, path, params=params, body=body, headers=headers, bare=bare)
         wait = answer.headers.get("retry-after", "1")
         if answer.status_code == 429 and wait.isdigit() and int(wait) <= MOST_WAIT:
@@ -185,6 +196,11 @@ class Bench:
             headers={name.lower(): value for name, value in answer.headers.items()},
             body=found if isinstance(found, dict) else {},
         )
+
+    def grants(self, kind: str, act: str) -> bool:
+        """Whether this may be done, as far as the EHR has said what it grants."""
+        granted = self.facts.get("granted", "").split()
+        return not scopes.speak_of_types(granted) or scopes.allows(granted, kind, act)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,9 @@ def tries() -> tuple[Try, ...]:
 
 
 def _last_updated(bench: Bench) -> Verdict:
-    if bench.facts.get("visits-by") != "state":
+    if not bench.facts.get("visits-by"):
+        return not_tried("visits could not be searched")
+    if bench.facts["visits-by"] != "state":
         return missing("visits cannot be searched without a patient")
     later = bench.ask("GET", "Encounter", {"_lastUpdated": f"gt{FAR}", "_count": "5"})
     if not later.is_a("Bundle"):

@@ -11,10 +11,17 @@ from fhir_billing.ehr.check.asking import Answer, Bench, Try, Verdict, missing, 
 from fhir_billing.ehr.check.statement import Statement
 
 GROUP = "connection"
+REGISTER = "register our client id and key at the EHR, with these scopes"
+ELSEWHERE = "the address may lack its last part, such as /fhir or /fhir/R4: give the one beneath which metadata lies"
 
 
-def tries(statement: Answer, smart: Answer, asked: frozenset[str], broken: BillingError | None) -> tuple[Try, ...]:
-    """What was answered to the first two questions, and the token. `broken`: why no token could even be asked for."""
+def tries(
+    statement: Answer, smart: Answer, asked: frozenset[str], broken: BillingError | None, *, named: bool = True
+) -> tuple[Try, ...]:
+    """What was answered to the first two questions, and the token. `broken`: why no token could even be asked for.
+
+    `named`: whether a key is told by the name that it has at the EHR, where there is one.
+    """
     return (
         Try(
             key="metadata",
@@ -35,7 +42,7 @@ def tries(statement: Answer, smart: Answer, asked: frozenset[str], broken: Billi
             group=GROUP,
             what="It gives us a token with the scopes that we ask for",
             attempt=lambda bench: _token(bench, asked, broken),
-            instead="register our client id and key at the EHR, with these scopes",
+            instead=REGISTER if named else f"{REGISTER}, or give the name under which it is registered: --key-id",
         ),
     )
 
@@ -43,6 +50,8 @@ def tries(statement: Answer, smart: Answer, asked: frozenset[str], broken: Billi
 def _metadata(answer: Answer, statement: Statement) -> Verdict:
     if not answer.status:
         return missing("it does not answer")
+    if answer.status == 404:
+        return missing(answer.refusal().say, ELSEWHERE)
     if not answer.is_a("CapabilityStatement"):
         return answer.refusal()
     if not statement.fhir_version.startswith("4."):
@@ -61,6 +70,7 @@ def _smart(answer: Answer) -> Verdict:
 
 
 def _token(bench: Bench, asked: frozenset[str], broken: BillingError | None) -> Verdict:
+    bench.facts["token"] = "none"  # noqa: S105 - a word, taken back once there is one
     if broken is not None:
         return missing(broken.say)
     try:
@@ -71,6 +81,7 @@ def _token(bench: Bench, asked: frozenset[str], broken: BillingError | None) -> 
         raise
     except BillingError as error:
         return missing(error.say)
+    del bench.facts["token"]
     if not asked:
         return not_tried("no key and no secret is set: it is asked without a token")
     bench.facts["granted"] = " ".join(sorted(granted))

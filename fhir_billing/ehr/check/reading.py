@@ -12,6 +12,7 @@ from functools import partial
 
 from fhir_billing.cycle.conformance import Found
 from fhir_billing.ehr.check.asking import (
+    Answer,
     Bench,
     Try,
     Verdict,
@@ -149,6 +150,8 @@ def _queries(bench: Bench, kind: str) -> list[dict[str, str]]:
 
 
 def _kind(bench: Bench, kind: str) -> Verdict:
+    if not bench.grants(kind, "search") and not bench.grants(kind, "read"):
+        return Answer(status=403, asked=False).refusal()
     say, refused, searched = [], None, False
     for query in _queries(bench, kind):
         answer = bench.ask("GET", kind, query)

@@ -96,6 +96,8 @@ def _make(bench: Bench, wanted: Resource, headers: dict[str, str] | None = None)
 
 def _kind(bench: Bench, kind: str) -> Verdict:
     bench.tried.add(kind)
+    if not bench.grants(kind, "create"):
+        return Answer(status=403, asked=False).refusal()
     number = f"{kind}-{bench.now:%Y%m%d%H%M%S%f}"
     wanted = _wanted(bench, kind, number)
     if wanted is None:
@@ -115,7 +117,7 @@ def _kind(bench: Bench, kind: str) -> Verdict:
 def _found_again(bench: Bench, kind: str, number: str) -> str:
     answer = bench.ask("GET", kind, {"identifier": f"{SYSTEM}|{number}"})
     if not answer.is_a("Bundle"):
-        return f"not searched by identifier ({answer.status})"
+        return f"not searched by identifier ({answer.refusal().say})"
     rows = answer.rows(kind)
     if not rows:
         return "not found by our identifier"

@@ -143,6 +143,27 @@ def test_what_is_said_of_a_refusal_quotes_no_chart() -> None:
     assert said.say == "it answers 403 (forbidden)"
 
 
+@pytest.mark.parametrize(
+    ("found", "usable"),
+    [
+        ({}, True),
+        ({"read-patient": Found.FORBIDDEN}, False),
+        ({"read-coverage": Found.MISSING}, False),
+        ({"read-condition": Found.FORBIDDEN}, False),
+        ({"read-coverage": Found.NOT_TRIED}, True),
+        ({"read-procedure": Found.FORBIDDEN}, True),
+        ({"read-procedure": Found.FORBIDDEN, "read-charge-item": Found.MISSING}, False),
+        ({"read-location": Found.FORBIDDEN}, True),
+    ],
+)
+def test_an_ehr_is_usable_when_all_can_be_read_that_a_bill_needs(found: dict[str, Found], usable: bool) -> None:
+    keys = ("search-visit", "read-visit", "read-patient", "read-coverage", "read-condition", "read-procedure", "read-charge-item")  # fmt: skip
+    rows = [Interaction(key=key, group="reading", what=key, found=found.get(key, Found.WORKS)) for key in {*keys, *found}]  # fmt: skip
+    run = Conformance(url="http://ehr.example/fhir", at=NOW, interactions=tuple(rows), triggers=("poll",))
+    assert run.is_usable() is usable
+    assert bool(run.lacking()) is not usable
+
+
 def test_an_ehr_where_no_visit_is_charted_is_usable_as_far_as_can_be_seen() -> None:
     rows = (
         Interaction(key="search-visit", group="reading", what="Finished visits", found=Found.WORKS),
