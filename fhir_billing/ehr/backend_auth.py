@@ -20,10 +20,18 @@ from typing import Any
 import httpx2
 
 from fhir_billing.cycle.ports import Vault
-from fhir_billing.domain.errors import BillingError, EhrBrokeContract, EhrUnavailable, RateLimited, TokenRefused
-from fhir_billing.ehr.answers import seconds
+from fhir_billing.domain.errors import (
+    BillingError,
+    EhrBrokeContract,
+    EhrUnavailable,
+    MalformedResource,
+    RateLimited,
+    TokenRefused,
+)
+from fhir_billing.ehr.answers import ENCODINGS, lifetime, seconds, small
 from fhir_billing.ehr.client_keys import make_key, public_keys, signing_key
 from fhir_billing.ehr.proofs import Credentials, Proof, proofs
+from fhir_billing.fhir.text import loads
 from fhir_billing.logs import log
 
 __all__ = ["BackendToken", "Credentials", "make_key", "public_keys", "signing_key"]
@@ -131,18 +139,16 @@ class BackendToken:
         url = self._where if isinstance(self._where, str) else self._where()
         answer = self._asked(url)
         said = _json(answer)
-        if answer.status_code != 200 or "access_token" not in said:
-            code = _code(answer, said)
-            raise TokenRefused(
-                f"the EHR gives no token: {code}", fix="check client id, key and scopes as registered at the EHR"
-            )
-        lives, now = _seconds(said.get("expires_in")), self._now()
+        token = said.get("access_token")
+        if answer.status_code != 200 or not _is_token(token):
+            raise _no_token(answer, said)
+        lives, now, scope = lifetime(said.get("expires_in")), self._now(), said.get("scope")
         good = max(lives - AHEAD_SECONDS, lives / 2)
         self._held = Held(
-            token=str(said["access_token"]),
+            token=str(token),
             fresh_until=now + min(lives * FRESH_PART[0] / FRESH_PART[1], good),
             good_until=now + good,
-            granted=tuple(sorted(str(said.get("scope") or "").split())),
+            granted=tuple(sorted(scope.split())) if isinstance(scope, str) else (),
         )
         kept = json.dumps(asdict(self._held)).encode()
         self._vaulted(lambda vault: vault.put(self._key, kept, seconds=max(int(good), 1)), None)
@@ -173,9 +179,11 @@ class BackendToken:
 
     def _post(self, url: str, proof: Proof) -> httpx2.Response:
         body = {"grant_type": "client_credentials", "scope": self._credentials.scopes, **proof.form}
-        headers = {"Accept": "application/json", **proof.headers}
+        headers = {"Accept": "application/json", "Accept-Encoding": ENCODINGS, **proof.headers}
         try:
-            answer = self._http.post(url, data=body, headers=headers, follow_redirects=False)
+            answer = small(self._http, "POST", url, data=body, headers=headers)
+        except EhrBrokeContract as error:
+            raise EhrUnavailable(f"the EHR's token endpoint gives no token: {error.say}") from None
         except httpx2.HTTPError as error:
             raise EhrUnavailable(f"the EHR's token endpoint does not answer ({type(error).__name__})") from None
         if answer.status_code == 429:
@@ -218,13 +226,29 @@ class BackendToken:
 
 
 def _json(answer: httpx2.Response) -> dict[str, Any]:
+    """What it says; nothing where it is no JSON object."""
     try:
-        found = answer.json()
-    except ValueError:
-        if answer.status_code != 200:
-            return {}
-        raise EhrBrokeContract("the EHR's token endpoint did not answer with JSON") from None
+        found = loads(answer.content)
+    except MalformedResource:
+        return {}
     return found if isinstance(found, dict) else {}
+
+
+def _is_token(said: object) -> bool:
+    """Whether it can stand in a header."""
+    return isinstance(said, str) and bool(said) and said.isascii() and said.isprintable()
+
+
+def _no_token(answer: httpx2.Response, said: dict[str, Any]) -> EhrUnavailable | TokenRefused:
+    """A refusal is one that says so in the words of OAuth; anything else is a hiccup."""
+    says_no = isinstance(said.get("error"), str) or (answer.status_code == 200 and bool(said))
+    if answer.status_code != 401 and not says_no:
+        return EhrUnavailable(
+            f"the EHR's token endpoint answered {answer.status_code} with neither a token nor a reason",
+            fix="check its address, FHIR_BILLING_EHR_TOKEN_URL, if that lasts",
+        )
+    fix = "check client id, key and scopes as registered at the EHR"
+    return TokenRefused(f"the EHR gives no token: {_code(answer, said)}", fix=fix)
 
 
 def _code(answer: httpx2.Response, said: dict[str, Any]) -> str:
@@ -237,8 +261,3 @@ def _their_date(answer: httpx2.Response) -> float:
         return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
     except (ValueError, TypeError, OverflowError):
         return 0.0
-
-
-def _seconds(said: object) -> float:
-    """How long a token lives; five minutes when the EHR does not say."""
-    return float(said) if isinstance(said, int | float | str) and str(said).isdigit() else 300.0

@@ -19,7 +19,7 @@ from fhir_billing.domain.errors import (
     TokenRefused,
 )
 from fhir_billing.ehr import addresses, scopes
-from fhir_billing.ehr.answers import ENCODINGS, MOST_BYTES, Unsupported, pieces, refusal, whole
+from fhir_billing.ehr.answers import ENCODINGS, MOST_BYTES, NoFhir, Unsupported, is_page, pieces, refusal, whole
 from fhir_billing.ehr.kept import Kept, opened
 from fhir_billing.ehr.pace import Pace, turn
 from fhir_billing.ehr.ways import Ways
@@ -233,6 +233,10 @@ class FhirClient:
                         raise EhrUnavailable("the EHR forgot our token while it gave a file")
                     if answer.status_code != 200:
                         self._check(whole(answer), "GET", url)
+                    if is_page(answer):
+                        raise NoFhir(
+                            "a page came where the EHR should give a file", fix="look at what stands before it"
+                        )
                     yield from pieces(answer)
             except httpx2.HTTPError as error:
                 raise EhrUnavailable(f"the EHR broke off a file ({type(error).__name__})") from None
@@ -293,6 +297,8 @@ class FhirClient:
         error = refusal(answer.status_code, what, answer.content, after)
         if error is not None:
             raise error
+        if is_page(answer):
+            raise NoFhir(f"a page came in answer to {what}, no FHIR", fix="look at what stands before the EHR")
 
     def _resource(self, answer: httpx2.Response, wanted: str) -> Resource:
         self._check(answer, "GET", wanted)

@@ -15,8 +15,9 @@ import httpx2
 
 from fhir_billing.cycle.looking import Remembered, Subscribed
 from fhir_billing.cycle.ports import Sighting, Trigger, Vault
-from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, NotThere
+from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, MalformedResource, NotThere
 from fhir_billing.ehr import chart_write, quirks, sockets, subscriptions, topics, triggers, visits, write
+from fhir_billing.ehr.answers import ENCODINGS, is_page, small
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.ehr.gather import gather
@@ -178,15 +179,29 @@ class TokenPlace:
 def token_endpoint(url: str, http: httpx2.Client) -> str:
     """Where this EHR gives tokens."""
     try:
-        answer = http.get(f"{url.rstrip('/')}/.well-known/smart-configuration", headers={"Accept": "application/json"})
+        answer = small(
+            http,
+            "GET",
+            f"{url.rstrip('/')}/.well-known/smart-configuration",
+            headers={"Accept": "application/json", "Accept-Encoding": ENCODINGS},
+        )
     except httpx2.HTTPError as error:
         raise EhrUnavailable(f"the EHR does not answer ({type(error).__name__})") from None
+    if (
+        answer.status_code in {302, 303, 307, 429}
+        or answer.status_code >= 500
+        or (answer.status_code == 200 and is_page(answer))
+    ):
+        raise EhrUnavailable(f"the EHR answered {answer.status_code} to smart-configuration, without one")
     if answer.status_code != 200:
         raise NotThere(
             f"the EHR has no .well-known/smart-configuration ({answer.status_code})",
             fix="set FHIR_BILLING_EHR_TOKEN_URL",
         )
-    found = loads(answer.content)
+    try:
+        found = loads(answer.content)
+    except MalformedResource:
+        found = None
     if not isinstance(found, dict) or not str(found.get("token_endpoint", "")).startswith("http"):
         raise EhrBrokeContract(
             "the EHR's smart-configuration names no token endpoint", fix="set FHIR_BILLING_EHR_TOKEN_URL"

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 from fhir_billing.domain.errors import BillingError, EhrBrokeContract, NotNow, ScopeMissing
-from fhir_billing.ehr.answers import refusal
+from fhir_billing.ehr.answers import NoFhir, refusal
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.ehr.kept import opened
 from fhir_billing.ehr.references import answers
@@ -89,6 +89,8 @@ def _in_batches(client: FhirClient, errands: Sequence[Errand]) -> list[Answer] |
         entry = [{"request": _request(errand, etag)} for errand, (etag, _) in zip(part, kept, strict=True)]
         try:
             rows = client.batch({"resourceType": "Bundle", "type": "batch", "entry": entry}).get("entry")
+        except NoFhir:
+            return None  # its base may show a page to whoever posts there; each question is asked by itself this time
         except NotNow:
             raise
         except ScopeMissing:

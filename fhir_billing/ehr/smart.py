@@ -25,12 +25,12 @@ from joserfc.jwk import KeySet, KeySetSerialization
 
 from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, MalformedResource, NotAllowed, RateLimited
 from fhir_billing.doors import KEY, SECRET, Door, Going, Granted, checked_url, same
+from fhir_billing.ehr.answers import ENCODINGS, bounded, lifetime, small
 from fhir_billing.ehr.backend_auth import signing_key
 from fhir_billing.fhir.text import loads
 
 ALGORITHMS: Final = ["RS256", "RS384", "ES256", "ES384"]
 DISCOVERED_SECONDS: Final = 300
-MOST_BYTES: Final = 200_000
 LEEWAY_SECONDS: Final = 60
 TIMEOUT: Final = httpx2.Timeout(15.0, connect=5.0)
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -87,14 +87,7 @@ class SmartClient:
     def _json(self, url: str, what: str) -> dict[str, Any]:
         """One small document; an answer that points elsewhere is none."""
         try:
-            with self._http.stream(
-                "GET", url, headers={"Accept": "application/json"}, follow_redirects=False
-            ) as answer:
-                body = bytearray()
-                for piece in answer.iter_bytes():
-                    body += piece
-                    if len(body) > MOST_BYTES:
-                        raise EhrBrokeContract(f"the EHR's {what} is larger than {MOST_BYTES // 1000} kB")
+            answer = small(self._http, "GET", url, headers={"Accept": "application/json", "Accept-Encoding": ENCODINGS})
         except httpx2.HTTPError as error:
             raise EhrUnavailable(f"the EHR does not answer ({type(error).__name__})", fix="try again") from None
         if answer.status_code == 429 or answer.status_code >= 500:
@@ -104,7 +97,7 @@ class SmartClient:
                 f"the EHR answered {answer.status_code} to {what}", fix="correct `iss` of its launch file"
             )
         try:
-            found = loads(bytes(body))
+            found = loads(answer.content)
         except MalformedResource:
             found = None
         if not isinstance(found, dict):
@@ -184,6 +177,8 @@ class SmartClient:
             code_challenge_method="S256",
             timeout=TIMEOUT,
             follow_redirects=False,
+            headers={"Accept-Encoding": ENCODINGS},
+            event_hooks={"response": [bounded]},
         )
         if door.client == KEY and door.key is not None:
             key, alg = signing_key(door.key)
@@ -260,7 +255,7 @@ class SmartClient:
         made = Granted(
             access=str(said["access_token"]),
             refresh=str(said.get("refresh_token") or (before.refresh if before else "")),
-            ends=time.time() + _seconds(said.get("expires_in")),
+            ends=time.time() + lifetime(said.get("expires_in")),
             scopes=frozenset(str(said.get("scope") or wanted).split()),
             patient=_reference("Patient", said.get("patient")),
             encounter=_reference("Encounter", said.get("encounter")),
@@ -329,7 +324,7 @@ class _exchange:  # noqa: N801 - it reads as a verb
             raise NotAllowed(
                 f"The EHR refused the {what}: {_plain(error.error)}", fix="open this page again from the chart"
             ) from None
-        if isinstance(error, ValueError):
+        if isinstance(error, ValueError | TypeError | RecursionError):
             raise EhrBrokeContract(f"the EHR's answer to our {what} is no JSON") from None
 
 
@@ -361,10 +356,6 @@ def _person(said: object, iss: str) -> str:
 
 def _text(said: object) -> str:
     return re.sub(r"[\x00-\x1f\x7f]", " ", str(said)).strip()[:200] if isinstance(said, str) else ""
-
-
-def _seconds(said: object) -> float:
-    return float(said) if isinstance(said, int | str) and str(said).isdigit() else 300.0
 
 
 def _plain(text: object) -> str:

@@ -24,7 +24,7 @@ from fhir_billing.domain.errors import (
     RateLimited,
     ScopeMissing,
 )
-from fhir_billing.ehr import quirks
+from fhir_billing.ehr import answers, quirks
 from fhir_billing.ehr.answers import MOST_BYTES
 from fhir_billing.ehr.client import FhirClient
 from fhir_billing.ehr.connect import UserEhr
@@ -184,7 +184,7 @@ def test_a_total_that_is_no_count_does_no_harm(total: Any) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"null", b"[]", b"7", b'"text"', b"<html>", b'{"resourceType":"Organization","id":"p"}', b'{"resourceType":"Patient","id":"q"}',
+        b"", b"null", b"[]", b"7", b'"text"', b'{"resourceType":"Organization","id":"p"}', b'{"resourceType":"Patient","id":"q"}',
         b'{"resourceType":["Patient"],"id":"p"}', b'{"resourceType":"Patient","id":"p","x":"\xff\xfe"}', b'{"resourceType":"Patient","id":"p"',
         b'{"resourceType":"Patient","id":"p","x":"\\ud800"}', b'{"resourceType":"Patient","id":"p","x":NaN}',
         b'{"resourceType":"Patient","id":"p","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
@@ -339,6 +339,62 @@ def test_a_packed_answer_that_is_broken_or_cut_is_told_apart() -> None:
         told(Once(whole[:-12]), **one).read("Patient/p")
     with pytest.raises(EhrBrokeContract, match="packed answer is broken"):
         told(Once(b"no gzip at all"), **one).read("Patient/p")
+
+
+class Dripping(httpx2.SyncByteStream):
+    """Four seconds of a byte now and then."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for _ in range(80):
+            time.sleep(0.05)
+            yield b" "
+
+
+def test_an_answer_that_drips_is_given_up_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MOST_SECONDS", 1)
+    began = time.monotonic()
+    with pytest.raises(EhrUnavailable, match="takes longer than 1 seconds"):
+        told(Dripping()).read("Patient/p")
+    with pytest.raises(EhrUnavailable, match=r"gave \d+ bytes of a file in 1 seconds"):
+        list(told(Dripping()).pieces(f"{BASE}/file.ndjson"))
+    assert time.monotonic() - began < 3.5
+
+
+def test_a_file_that_comes_steadily_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MOST_SECONDS", 1)
+    monkeypatch.setattr(answers, "LEAST_BYTES", 10)
+    assert sum(map(len, told(Dripping()).pieces(f"{BASE}/file.ndjson"))) == 80
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        httpx2.Response(200, content=b"\n <!doctype html><title>Sign in</title>"),
+        httpx2.Response(200, content=b"Back soon", headers={"content-type": "text/html; charset=utf-8"}),
+        httpx2.Response(302, headers={"location": "https://login.example/"}),
+    ],
+)
+@BOTH
+def test_a_page_for_people_in_the_place_of_fhir_is_a_hiccup_and_condemns_no_visit(
+    page: httpx2.Response, batch: bool
+) -> None:
+    ehr = LyingEhr(visit(), patient(), batch=batch, lie=lambda _: page)
+    with pytest.raises(EhrUnavailable):
+        gather(ehr.client(), "Encounter/e")
+    client = FhirClient(BASE, httpx2.Client(transport=httpx2.MockTransport(lambda _: page)))
+    with pytest.raises(EhrUnavailable):
+        client.create({"resourceType": "Task"})
+
+
+def test_an_ehr_whose_base_shows_a_page_to_a_batch_is_asked_singly() -> None:
+    ehr = LyingEhr(visit(), patient())
+    asked = ehr.client()._http
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, html="<html>") if request.method == "POST" else asked.send(request)
+
+    client = FhirClient(BASE, httpx2.Client(transport=httpx2.MockTransport(answer)))
+    assert {"Encounter/e", "Patient/p"} <= names(gather(client, "Encounter/e"))
 
 
 def test_a_bundle_of_fifty_megabytes_is_read() -> None:

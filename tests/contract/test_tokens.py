@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,10 +19,20 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
 from fhir_billing.cycle.ports import Vault
-from fhir_billing.domain.errors import EhrUnavailable, RateLimited, ScopeMissing, SecretMissing, TokenRefused
+from fhir_billing.domain.errors import (
+    BillingError,
+    EhrBrokeContract,
+    EhrUnavailable,
+    NotThere,
+    RateLimited,
+    ScopeMissing,
+    SecretMissing,
+    TokenRefused,
+)
+from fhir_billing.ehr import answers
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials, make_key, public_keys
 from fhir_billing.ehr.client import FhirClient
-from fhir_billing.ehr.connect import EhrSettings, connect
+from fhir_billing.ehr.connect import EhrSettings, connect, token_endpoint
 from fhir_billing.store.schema import migrate
 from fhir_billing.store.vault_redis import RedisVault
 from fhir_billing.store.vault_sql import SqlVault
@@ -220,6 +232,102 @@ def test_what_was_not_granted_is_not_asked_for_where_that_is_known(key: Path, sc
     with pytest.raises(ScopeMissing):
         client.create({"resourceType": "Task"})
     assert bool(paths) == asked
+
+
+@pytest.mark.parametrize(
+    "sick",
+    [
+        httpx2.Response(200, html="<html>Sign in"), httpx2.Response(200, content=b""), httpx2.Response(200, content=b"[" * 100_000),
+        httpx2.Response(400, html="<html>Bad request"), httpx2.Response(400, json={"resourceType": "OperationOutcome"}),
+        httpx2.Response(302, headers={"location": "https://login.example/"}), httpx2.Response(403), httpx2.Response(503, json={"error": "invalid_client"}),
+        httpx2.Response(200, content=gzip.compress(b" " * 50_000_000), headers={"x-packed": "gzip"}),
+    ],
+)  # fmt: skip
+def test_a_token_endpoint_that_is_sick_has_not_refused_us(key: Path, sick: httpx2.Response) -> None:
+    server = TokenServer()
+    server.broken = sick
+    if "x-packed" in sick.headers:
+        server.broken = httpx2.Response(
+            200, stream=httpx2.ByteStream(sick.content), headers={"content-encoding": "gzip"}
+        )
+    tracemalloc.start()
+    with pytest.raises(EhrUnavailable):
+        token(server, key=key).value()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 5_000_000
+
+
+@pytest.mark.parametrize("code", ["invalid_client", "invalid_scope", "unauthorized_client"])
+def test_a_refusal_in_the_words_of_oauth_is_one(key: Path, code: str) -> None:
+    server = TokenServer()
+    server.broken = httpx2.Response(400, json={"error": code})
+    with pytest.raises(TokenRefused, match=code):
+        token(server, key=key).value()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'"\xc2\xb2"',
+        b"1" + b"0" * 400,
+        b'"' + b"9" * 400 + b'"',
+        b"true",
+        b"null",
+        b"[]",
+        b"-1",
+        b"1e400",
+        b"59.5",
+        b"0",
+    ],
+)
+def test_a_life_that_nobody_can_live_ends_no_sign_in(vaults: Callable[[], Vault], key: Path, said: bytes) -> None:
+    server = TokenServer()
+    server.broken = httpx2.Response(200, content=b'{"access_token":"t1","scope":["a"],"expires_in":' + said + b"}")
+    own = token(server, vaults(), key=key)
+    assert own.value() == "t1"
+    assert own.granted == frozenset()
+
+
+@pytest.mark.parametrize("said", [None, 7, {}, "", "t\r\n1", "t²"])
+def test_what_cannot_stand_in_a_header_is_no_token(key: Path, said: object) -> None:
+    server = TokenServer()
+    server.broken = httpx2.Response(200, json={"access_token": said})
+    with pytest.raises(TokenRefused):
+        token(server, key=key).value()
+
+
+class Dripping(httpx2.SyncByteStream):
+    """Four seconds of a byte now and then."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for _ in range(80):
+            time.sleep(0.05)
+            yield b" "
+
+
+def test_a_token_that_drips_is_given_up_and_so_is_where_it_is_had(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "SMALL_SECONDS", 1)
+    began = time.monotonic()
+    http = httpx2.Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(200, stream=Dripping())))
+    for where in (URL, lambda: token_endpoint("https://ehr.example/fhir", http)):
+        with pytest.raises(EhrUnavailable, match="takes longer than 1 seconds"):
+            BackendToken(Credentials(client_id="us", key=key), where, http).value()
+    assert time.monotonic() - began < 3.5
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (httpx2.Response(200, html="<html>"), EhrUnavailable), (httpx2.Response(503), EhrUnavailable), (httpx2.Response(302), EhrUnavailable),
+        (httpx2.Response(200, content=b"[" * 100_000), EhrBrokeContract), (httpx2.Response(200, content=b" " * 300_000, headers={"content-type": "text/plain"}), EhrBrokeContract),
+        (httpx2.Response(404), NotThere),
+    ],
+)  # fmt: skip
+def test_where_tokens_are_had_is_read_with_care(answer: httpx2.Response, error: type[BillingError]) -> None:
+    http = httpx2.Client(transport=httpx2.MockTransport(lambda _: answer))
+    with pytest.raises(error):
+        token_endpoint("https://ehr.example/fhir", http)
 
 
 def test_a_foreign_ehr_takes_our_key_and_our_secret(sekmet_smart: Sekmet, monkeypatch: pytest.MonkeyPatch) -> None:
