@@ -20,6 +20,8 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from tests.e2e.any_method import AnyMethod
+
 
 @cache
 def key_of(name: str) -> RSAKey:
@@ -175,30 +177,13 @@ class OtherEhr:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         ehr = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def _serve(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        class Handler(AnyMethod):
+            def serve(self) -> None:
+                body = self.body().decode()
                 ehr.requests.append((self.command, self.path))
                 bearer = self.headers.get("Authorization") or ""
                 ehr.bearers.append(bearer)
                 status, said = ehr.answer(self.command, self.path, body, bearer)
-                text = json.dumps(said, default=float).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def do_GET(self) -> None:
-                self._serve()
-
-            def do_POST(self) -> None:
-                self._serve()
-
-            def do_PUT(self) -> None:
-                self._serve()
-
-            def log_message(self, *_: object) -> None:
-                """Silence."""
+                self.say(status, {"Content-Type": "application/json"}, json.dumps(said, default=float).encode())
 
         return Handler

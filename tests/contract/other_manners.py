@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
+
+from tests.e2e.any_method import AnyMethod
 
 DROPPED = {"host", "content-length", "connection", "transfer-encoding", "accept-encoding"}
 Refuse = Callable[[str, str, dict[str, str]], int]
@@ -63,31 +64,8 @@ class OtherManners:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def _serve(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, headers, text = proxy.passed(self.command, self.path, dict(self.headers.items()), body)
-                with contextlib.suppress(ConnectionError):
-                    self.send_response(status)
-                    for name, value in headers.items():
-                        self.send_header(name, value)
-                    self.send_header("Content-Length", str(len(text)))
-                    self.end_headers()
-                    self.wfile.write(text)
-
-            def do_GET(self) -> None:
-                self._serve()
-
-            def do_POST(self) -> None:
-                self._serve()
-
-            def do_PUT(self) -> None:
-                self._serve()
-
-            def do_DELETE(self) -> None:
-                self._serve()
-
-            def log_message(self, *_: object) -> None:
-                """Silence."""
+        class Handler(AnyMethod):
+            def serve(self) -> None:
+                self.say(*proxy.passed(self.command, self.path, dict(self.headers.items()), self.body()))
 
         return Handler
