@@ -8,7 +8,7 @@ Spec: Subscriptions R5 Backport 1.1, `$status`, `$events`, error recovery.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -42,7 +42,7 @@ class _Place:
 def look(client: FhirClient, followed: Sequence[Followed], cursor: str, now: datetime) -> Looked:
     """What the EHR tried to tell and nobody heard. The cursor holds how far each subscription is dealt with."""
     held: dict[str, dict[str, Any]] = json.loads(cursor) if cursor else {}
-    filling, renew = _Filling(client), False
+    filling, renew = _Filling(client, now), False
     following: dict[str, Any] = {}
     before = max((str(row.get("well", "")) for row in held.values()), default="")
     for one in followed:
@@ -53,13 +53,18 @@ def look(client: FhirClient, followed: Sequence[Followed], cursor: str, now: dat
             filling.by_poll(place)  # it is another one than before: between them nobody told of anything
         renew = filling.look(one, place, now) or renew
         following[one.subscribed.id] = {name: getattr(place, name) for name in _Place.__slots__}
-    return Looked(sightings=tuple(dict.fromkeys(filling.found)), cursor=json.dumps(following or held), renew=renew)
+    return Looked(
+        sightings=tuple(dict.fromkeys(filling.found)), cursor=json.dumps(following or held),
+        findings=tuple(filling.findings), renew=renew,
+    )  # fmt: skip
 
 
 @dataclass(slots=True)
 class _Filling:
     client: FhirClient
+    now: datetime
     found: list[Sighting] = field(default_factory=list)
+    findings: list[Mapping[str, str]] = field(default_factory=list)
 
     def look(self, one: Followed, place: _Place, now: datetime) -> bool:
         """Fill what is missing of one; whether it must be asked for anew."""
@@ -95,11 +100,12 @@ class _Filling:
         """What changed since all was well."""
         since = place.well
         while True:
-            found, following = subscriptions.poll(self.client, since)
-            self.found.extend(found)
-            if following == since or len(found) < subscriptions.MOST_VISITS:
+            looked = subscriptions.poll(self.client, since, self.now)
+            self.found.extend(looked.sightings)
+            self.findings.extend(looked.findings)
+            if looked.cursor == since or len(looked.sightings) < subscriptions.MOST_VISITS:
                 return
-            since = following
+            since = looked.cursor
 
 
 def _is_silent(one: Followed, place: _Place, now: datetime) -> bool:

@@ -6,17 +6,19 @@ endpoint/Type/id. Spec: FHIR R4 Subscription.channel (rest-hook), Encounter sear
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import json
+from datetime import UTC, datetime
 
-from fhir_billing.cycle.ports import Sighting
+from fhir_billing.cycle.ports import Looked, Sighting
 from fhir_billing.domain.errors import Contended, EhrBrokeContract, NotAllowed
 from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
+from fhir_billing.ehr.sightings import OVERLAP, believed, is_visit, seen, version_of
 
 CRITERIA = "Encounter?status=finished"
-OVERLAP = timedelta(minutes=2)
-"""Clocks differ and writes are indexed late: each poll looks back this far, and what is known already is no news."""
 MOST_VISITS = 2_000
 """What one poll brings home: an EHR with years of closed visits is read in pieces."""
+MOST_ODD = 20
+"""Visits without a believable time that one poll shows; all of them ring."""
 REASON = "fhir-billing: a closed visit is read and billed"
 
 
@@ -35,15 +37,14 @@ def subscribe(client: FhirClient, endpoint: str, secret: str) -> Resource:
         },
     }
     for known in client.search("Subscription", {"criteria": CRITERIA}):
-        channel = known.get("channel") or {}
+        channel = known.get("channel")
         if known.get("resourceType") != "Subscription" or known.get("criteria") != CRITERIA:
             continue
-        if channel.get("endpoint") != endpoint:
+        if not isinstance(channel, dict) or channel.get("endpoint") != endpoint or not known.get("id"):
             continue
         if known.get("status") == "active" and channel.get("header") == wanted["channel"]["header"]:
             return known
-        version = str((known.get("meta") or {}).get("versionId", ""))
-        return _awake(client, client.update({**wanted, "id": known["id"]}, version=version))
+        return _awake(client, client.update({**wanted, "id": known["id"]}, version=version_of(known)))
     return _awake(client, client.create(wanted))
 
 
@@ -53,69 +54,66 @@ def _awake(client: FhirClient, made: Resource) -> Resource:
     if held.get("status") != "requested":
         return held
     try:
-        return client.update({**held, "status": "active"}, version=str((held.get("meta") or {}).get("versionId", "")))
+        return client.update({**held, "status": "active"}, version=version_of(held))
     except (Contended, NotAllowed, EhrBrokeContract):
         return held
 
 
-def poll(client: FhirClient, cursor: str, *, most: int = MOST_VISITS) -> tuple[list[Sighting], str]:
+def poll(client: FhirClient, cursor: str, now: datetime, *, most: int = MOST_VISITS) -> Looked:
     """Visits changed since the cursor (ISO time), in any status; without one, all that are finished. And the next cursor.
 
     Read in the order of change, `most` at a time: the cursor stops where the reading stopped, and the next poll goes on there.
-    An EHR that does not sort is read to its end; one that insists on a status is asked for the finished ones.
+    An EHR that does not sort is read to its end; one that insists on a status is asked for the finished ones. A time that
+    cannot be right moves no cursor and stops nothing: its visit rings, and is shown. A cursor that cannot be right is none.
     """
+    since = believed(cursor, now)
     try:
-        return _poll(client, cursor, most, finished=not cursor)
+        return _poll(client, since, now, most, finished=since is None)
     except Unsupported:
-        if not cursor:
+        if since is None:
             raise
-        return _poll(client, cursor, most, finished=True)
+        return _poll(client, since, now, most, finished=True)
 
 
-def _poll(client: FhirClient, cursor: str, most: int, *, finished: bool) -> tuple[list[Sighting], str]:
+def _poll(client: FhirClient, since: datetime | None, now: datetime, most: int, *, finished: bool) -> Looked:
     params = [("_sort", "_lastUpdated"), ("_count", "100")]
-    if cursor:
-        since = datetime.fromisoformat(cursor) - OVERLAP
-        params.append(("_lastUpdated", f"ge{since.astimezone(UTC).isoformat(timespec='seconds')}"))
+    if since:
+        params.append(("_lastUpdated", f"ge{(since - OVERLAP).isoformat(timespec='seconds')}"))
     if finished:
         params.append(("status", "finished"))
     found: list[Sighting] = []
-    newest, before, sorted_so_far = cursor, "", True
+    odd: list[dict[str, str]] = []
+    newest, before, sorted_so_far = since, None, True
     for resource in client.search("Encounter", params):
-        if resource.get("resourceType") != "Encounter" or not resource.get("id"):
+        if not is_visit(resource):
             continue
         if finished and resource.get("status") != "finished":
             continue
-        seen = _seen(resource)
-        sorted_so_far = sorted_so_far and bool(seen.at) and _later(before, seen.at) == seen.at
-        if len(found) >= most and sorted_so_far and _is_past_overlap(newest, cursor) and seen.at != before:
-            break
-        before = seen.at
-        found.append(seen)
-        newest = _later(newest, seen.at)
-    return found, newest
+        one = seen(resource)
+        at = believed(one.at, now)
+        if at is None:
+            odd += [_odd(one)] if one.at and len(odd) < MOST_ODD else []
+        else:
+            sorted_so_far = sorted_so_far and (before is None or before <= at)
+            if len(found) >= most and sorted_so_far and _is_past_overlap(newest, since, now) and at != before:
+                break
+            before, newest = at, max(newest or at, at)
+        found.append(one)
+    cursor = min(newest, now).astimezone(UTC).isoformat() if newest else ""
+    return Looked(sightings=tuple(found), cursor=cursor, findings=tuple(odd))
 
 
-def _seen(resource: Resource) -> Sighting:
-    said = resource.get("meta")
-    meta = said if isinstance(said, dict) else {}
-    return Sighting(
-        encounter=f"Encounter/{resource['id']}",
-        version=str(meta.get("versionId", "")),
-        status=str(resource.get("status", "")),
-        at=str(meta.get("lastUpdated", "")),
-    )
-
-
-def _is_past_overlap(newest: str, cursor: str) -> bool:
+def _is_past_overlap(newest: datetime | None, since: datetime | None, now: datetime) -> bool:
     """Whether stopping here still moves the next poll forward."""
-    return not cursor or datetime.fromisoformat(newest) > datetime.fromisoformat(cursor) + OVERLAP
+    return newest is not None and (since is None or min(newest, now) > since + OVERLAP)
 
 
-def _later(one: str, other: str) -> str:
-    if not one or not other:
-        return one or other
-    try:
-        return max(one, other, key=datetime.fromisoformat)
-    except (ValueError, TypeError):
-        raise EhrBrokeContract("the EHR's meta.lastUpdated of a visit is no instant") from None
+def _odd(one: Sighting) -> dict[str, str]:
+    """A visit whose time nobody believes, for a person to see."""
+    return {
+        "key": "no-instant",
+        "say": f"the EHR's time of {one.encounter} cannot be right; the visit is read all the same",
+        "fix": "look at its meta.lastUpdated, and at the clocks",
+        "at": "meta.lastUpdated",
+        "body": json.dumps(one.at[:100]),
+    }

@@ -15,6 +15,7 @@ from fhir_billing.cycle.ports import Sighting
 from fhir_billing.domain.errors import EhrBrokeContract, NotThere, ScopeMissing
 from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
 from fhir_billing.ehr.quirks import Quirk
+from fhir_billing.ehr.sightings import is_visit, seen
 
 DAY = timedelta(days=1)
 PARTS = {"ChargeItem": "context", "Procedure": "encounter", "Condition": "encounter"}
@@ -39,7 +40,7 @@ def between(client: FhirClient, since: date, until: date, quirk: Quirk) -> Itera
 def sight(client: FhirClient, encounter: str, quirk: Quirk) -> Sighting | None:
     """One visit as it is in the chart now; None when the chart has it no more."""
     try:
-        return _sighting(quirk(client.read(encounter)))
+        return seen(quirk(client.read(encounter)))
     except NotThere:
         return None
 
@@ -58,14 +59,14 @@ def touched(client: FhirClient, since: date, quirk: Quirk) -> Iterator[Sighting]
                 reference = held.get("reference") if isinstance(held, dict) else None
                 encounter = client.local(reference) if isinstance(reference, str) else ""
                 if encounter.startswith("Encounter/"):
-                    yield Sighting(encounter=encounter, at=_sighting(part).at)
+                    yield Sighting(encounter=encounter, at=seen(part).at)
 
 
 def _of_days(client: FhirClient, first: date, last: date, quirk: Quirk) -> Iterator[Sighting]:
     try:
         for resource in _found(client, [("date", f"ge{first}"), ("date", f"le{last}")], quirk):
             if _touches(resource, first, last):
-                yield _sighting(resource)
+                yield seen(resource)
     except Unsupported:
         raise
     except EhrBrokeContract:
@@ -78,30 +79,28 @@ def _of_days(client: FhirClient, first: date, last: date, quirk: Quirk) -> Itera
 
 def _asked(client: FhirClient, params: list[tuple[str, str]], quirk: Quirk) -> Iterator[Sighting]:
     for resource in _found(client, params, quirk):
-        yield _sighting(resource)
+        yield seen(resource)
 
 
 def _found(client: FhirClient, params: list[tuple[str, str]], quirk: Quirk) -> Iterator[Resource]:
     for resource in client.search("Encounter", [*params, *USUAL], pages=MOST_PAGES, whole=True):
-        if resource.get("resourceType") == "Encounter" and isinstance(resource.get("id"), str):
+        if is_visit(resource):
             yield quirk(resource)
 
 
 def _touches(resource: Resource, first: date, last: date) -> bool:
-    """Whether a visit lies in these days, for an EHR that does not look at the question; without a period nobody knows."""
+    """Whether a visit lies in these days, for an EHR that does not look at the question; without a period that can be read nobody knows."""
     period = resource.get("period")
     if not isinstance(period, dict):
         return True
-    start, end = str(period.get("start") or "")[:10], str(period.get("end") or period.get("start") or "")[:10]
+    start = _day(period.get("start"))
+    end = _day(period.get("end")) if period.get("end") else start
     return not (start and start > last.isoformat()) and not (end and end < first.isoformat())
 
 
-def _sighting(resource: Resource) -> Sighting:
-    found = resource.get("meta")
-    meta = found if isinstance(found, dict) else {}
-    return Sighting(
-        encounter=f"Encounter/{resource.get('id', '')}",
-        version=str(meta.get("versionId", "")),
-        status=str(resource.get("status", "")),
-        at=str(meta.get("lastUpdated", "")),
-    )
+def _day(found: object) -> str:
+    """A whole day, as text; of what is less, or none, nobody knows where it lies."""
+    try:
+        return date.fromisoformat(str(found)[:10]).isoformat()
+    except ValueError:
+        return ""

@@ -90,7 +90,7 @@ def ring(wiring: Wiring) -> int:
     """
     if wiring.ehr is None:
         return 0
-    count, failed = 0, []
+    count, failed = 0, list[BillingError]()
     ways = wiring.ehr[0].triggers(topics.Memory(wiring))
     for trigger in ways:
         try:
@@ -98,6 +98,9 @@ def ring(wiring: Wiring) -> int:
         except BillingError as error:
             _log.warning("a trigger finds nothing now", trigger=trigger.name, code=error.code)
             failed.append(error)
+        except Exception as error:
+            _log.error("a trigger broke", trigger=trigger.name, error=type(error).__name__)
+            failed.append(NotNow(f"the trigger {trigger.name} broke ({type(error).__name__})"))
     if ways and len(failed) == len(ways):
         raise failed[-1]
     return count
@@ -125,7 +128,7 @@ def _worth(wiring: Wiring, sightings: Iterable[Sighting]) -> list[Sighting]:
 
 def _show(wiring: Wiring, finding: Mapping[str, str], found_by: str) -> None:
     """What could not be read is kept as it came, and shown to a person, once."""
-    body = finding.get("body", "").encode()
+    body = finding.get("body", "").encode(errors="replace")
     key = f"{found_by}:unread:{hashlib.sha256(body + finding['say'].encode()).hexdigest()[:32]}"
     kept, new = wiring.store.keep(
         Kind.DOORBELL, key, body, at=wiring.clock.now(), channel=found_by, name="unread", who=UNREAD
@@ -145,7 +148,7 @@ def rang(wiring: Wiring, sighting: Sighting, *, found_by: str, at: datetime | No
 
 def _bell(sighting: Sighting, found_by: str, now: datetime) -> tuple[str, bytes]:
     said = {"encounter": sighting.encounter, "version": sighting.version, "found_by": found_by}
-    key = f"{sighting.encounter}:{sighting.version or sighting.at or now.isoformat()}"
+    key = f"{sighting.encounter}:{sighting.version or sighting.digest or sighting.at or now.isoformat()}"
     return key, json.dumps(said).encode()
 
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -102,21 +103,24 @@ def test_absolute_conditional_and_identifier_references_are_followed(server: Ser
 
 def test_a_poll_finds_closed_visits_once_and_goes_on_where_it_stopped(server: Server) -> None:
     client = server.client
-    _, before = subscriptions.poll(client, "")
+    before = subscriptions.poll(client, "", datetime.now(UTC)).cursor
     for name in ("ada", "bo", "cy"):
         visit = client.read(f"Encounter/{name}-visit")
         client.update({**visit, "status": "finished"}, version=visit["meta"]["versionId"])
         time.sleep(0.01)
-    found, cursor = subscriptions.poll(client, before)
+    looked = subscriptions.poll(client, before, datetime.now(UTC))
+    found, cursor = looked.sightings, looked.cursor
     assert {seen.encounter for seen in found} >= {"Encounter/ada-visit", "Encounter/bo-visit", "Encounter/cy-visit"}
     assert all(seen.version and seen.status for seen in found)
-    again, same = subscriptions.poll(client, cursor)
-    assert same == cursor
-    assert set(again) <= set(found) | set(again), "the overlap repeats what is known, under the same version"
-    first, middle = subscriptions.poll(client, "", most=1)
-    rest, end = subscriptions.poll(client, middle)
-    assert {one.encounter for one in (*first, *rest)} >= {one.encounter for one in found}
-    assert end == cursor
+    again = subscriptions.poll(client, cursor, datetime.now(UTC))
+    assert again.cursor == cursor
+    assert set(again.sightings) <= set(found) | set(again.sightings), (
+        "the overlap repeats what is known, under the same version"
+    )
+    first = subscriptions.poll(client, "", datetime.now(UTC), most=1)
+    rest = subscriptions.poll(client, first.cursor, datetime.now(UTC))
+    assert {one.encounter for one in (*first.sightings, *rest.sightings)} >= {one.encounter for one in found}
+    assert rest.cursor == cursor
 
 
 def test_asking_to_be_rung_twice_makes_one_subscription(server: Server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -299,9 +300,9 @@ def test_a_poll_of_an_ehr_that_does_not_sort_is_read_to_its_end() -> None:
          "meta": {"versionId": "1", "lastUpdated": f"2026-03-02T10:{minute:02}:00Z"}}
         for n, minute in enumerate([30, 10, 50, 20])
     ]  # fmt: skip
-    found, cursor = poll(wire(says(200, bundle(*visits))), "", most=1)
-    assert len(found) == 4
-    assert cursor == "2026-03-02T10:50:00Z"
+    looked = poll(wire(says(200, bundle(*visits))), "", datetime(2026, 3, 2, 11, tzinfo=UTC), most=1)
+    assert len(looked.sightings) == 4
+    assert looked.cursor == "2026-03-02T10:50:00+00:00"
 
 
 def test_a_poll_that_stops_early_moves_on_next_time_even_when_all_changed_at_once() -> None:
@@ -317,11 +318,11 @@ def test_a_poll_that_stops_early_moves_on_next_time_even_when_all_changed_at_onc
     seen: set[str] = set()
     cursor = ""
     for _ in range(20):
-        found, following = poll(wire(visits), cursor, most=5)
-        seen |= {one.encounter for one in found}
-        if following == cursor:
+        looked = poll(wire(visits), cursor, datetime(2026, 3, 2, 11, tzinfo=UTC), most=5)
+        seen |= {one.encounter for one in looked.sightings}
+        if looked.cursor == cursor:
             break
-        cursor = following
+        cursor = looked.cursor
     assert len(seen) == 100
     assert cursor == "2026-03-02T10:09:00+00:00"
 

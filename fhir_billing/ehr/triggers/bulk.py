@@ -24,6 +24,7 @@ from fhir_billing.ehr import addresses
 from fhir_billing.ehr.answers import issues, seconds
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.ehr.ndjson import lines
+from fhir_billing.ehr.sightings import OVERLAP, believed, seen
 from fhir_billing.fhir.text import loads
 
 MOST_LINES: Final = 5_000
@@ -44,6 +45,8 @@ class _Job:
 
     since: str = ""
     """The time up to which everything was exported, as the EHR wrote it."""
+    begun: str = ""
+    """When the job was asked for, by our clock: the next export begins there where the EHR's own time is none."""
     status: str = ""
     """The job's address; empty: none runs."""
     after: str = ""
@@ -92,7 +95,7 @@ class Bulk:
             if job.over:
                 job = self._put_away(job, now)
             elif not job.status:
-                self._begin(job)
+                self._begin(job, now)
             elif (manifest := self._manifest(job, now)) is not None:
                 self._read(job, manifest, haul, now)
         except RateLimited as error:
@@ -111,7 +114,8 @@ class Bulk:
                 job = _Job(since=job.since, after=(now + AGAIN).isoformat())
         return haul.looked(job)
 
-    def _begin(self, job: _Job) -> None:
+    def _begin(self, job: _Job, now: datetime) -> None:
+        job.since = job.since if believed(job.since, now) else ""
         path = f"Group/{self.group}/$export" if self.group else "$export"
         query = {"_type": "Encounter", "_outputFormat": "application/fhir+ndjson"}
         query |= {"_since": job.since} if job.since else {}
@@ -119,7 +123,7 @@ class Bulk:
         place = answer.headers.get("content-location", "")
         if answer.status_code != 202 or not place:
             raise EhrBrokeContract("the EHR does not say where its export is", fix="find its visits in another way")
-        job.status, job.after = addresses.ours(self.client.base, place), ""
+        job.status, job.after, job.begun = addresses.ours(self.client.base, place), "", (now - OVERLAP).isoformat()
 
     def _manifest(self, job: _Job, now: datetime) -> Resource | None:
         answer = self.client.request("GET", job.status, headers={"Accept": "application/json"})
@@ -148,7 +152,9 @@ class Bulk:
                 if count >= MOST_LINES:
                     return
             job.file, job.line = number + 1, 0
-        job.over, job.upto = True, str(manifest.get("transactionTime") or "") if job.whole else ""
+        said = manifest.get("transactionTime")
+        upto = str(said) if believed(said, now) else job.begun
+        job.over, job.upto = True, upto if job.whole else ""
 
     def _put_away(self, job: _Job, now: datetime) -> _Job:
         """Every line rings by now: the files may go. What follows begins where this one ended."""
@@ -197,7 +203,7 @@ def _take(part: str, where: str, line: bytes | None, haul: _Haul) -> None:
         if any(i.get("severity") != "information" for i in rows or () if isinstance(i, dict)):
             haul.unread("bulk-error", f"the EHR could not export something: {issues(line or b'')}", line or b"")
     elif part == "output" and kind == "Encounter" and _ID.fullmatch(str(resource.get("id", ""))):
-        haul.sightings.append(_seen(resource))
+        haul.sightings.append(seen(resource))
     else:
         haul.unread("bulk-line", f"{where} of the export cannot be read", line or b"", "look at what the EHR exports")
 
@@ -209,17 +215,6 @@ def _resource(line: bytes | None) -> Resource:
     except MalformedResource:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _seen(resource: Resource) -> Sighting:
-    said = resource.get("meta")
-    meta = said if isinstance(said, dict) else {}
-    return Sighting(
-        encounter=f"Encounter/{resource['id']}",
-        version=str(meta.get("versionId", "")),
-        status=str(resource.get("status", "")),
-        at=str(meta.get("lastUpdated", "")),
-    )
 
 
 def _deleted(bundle: Resource) -> Iterator[Sighting]:

@@ -23,8 +23,7 @@ class Poll:
 
     def look(self, cursor: str, now: datetime) -> Looked:
         """Visits changed since the cursor (an ISO time, empty for all that are finished)."""
-        found, following = subscriptions.poll(self.client, cursor)
-        return Looked(sightings=tuple(found), cursor=following)
+        return subscriptions.poll(self.client, cursor, now)
 
 
 def make(client: FhirClient, remembered: Remembered, word: str) -> Poll:

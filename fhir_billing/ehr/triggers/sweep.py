@@ -16,6 +16,7 @@ from fhir_billing.cycle.looking import Remembered
 from fhir_billing.cycle.ports import Looked, Sighting
 from fhir_billing.domain.errors import BillingError, EhrBrokeContract, NotAllowed, NotNow, NotThere
 from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
+from fhir_billing.ehr.sightings import is_visit, seen
 
 DAY: Final = timedelta(days=1)
 MOST_DAYS: Final = 7
@@ -77,15 +78,8 @@ class Sweep:
 
     def _visits(self, patient: str) -> Iterator[Sighting]:
         for resource in self._of(patient):
-            if resource.get("resourceType") == "Encounter" and resource.get("id"):
-                found = resource.get("meta")
-                meta = found if isinstance(found, dict) else {}
-                yield Sighting(
-                    encounter=f"Encounter/{resource['id']}",
-                    version=str(meta.get("versionId", "")),
-                    status=str(resource.get("status", "")),
-                    at=str(meta.get("lastUpdated", "")),
-                )
+            if is_visit(resource):
+                yield seen(resource)
 
 
 def _day(text: str) -> date | None:
