@@ -15,6 +15,7 @@ from fhir_billing.cycle.looking import Subscribed
 from fhir_billing.cycle.ports import Sighting
 from fhir_billing.domain.errors import Contended, EhrBrokeContract, NotAllowed, NotThere
 from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
+from fhir_billing.ehr.sightings import version_of
 from fhir_billing.fhir.notification import Notification, topic_notification
 from fhir_billing.fhir.text import loads
 
@@ -59,17 +60,19 @@ def _of_basic(resource: Resource) -> str:
 
 
 def _ends(resource: Resource, end: str) -> Iterator[Resource]:
-    rows = resource.get("extension")
-    for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, dict) and str(row.get("url", "")).endswith(end):
-            yield row
+    return (row for row in _rows(resource, "extension") if str(row.get("url", "")).endswith(end))
 
 
 def _declared(capabilities: Resource) -> Iterator[str]:
-    for rest in capabilities.get("rest") or []:
-        for kind in (rest.get("resource") or []) if isinstance(rest, dict) else []:
-            if isinstance(kind, dict) and kind.get("type") == "Subscription":
+    for rest in _rows(capabilities, "rest"):
+        for kind in _rows(rest, "resource"):
+            if kind.get("type") == "Subscription":
                 yield from (str(row.get("valueCanonical", "")) for row in _ends(kind, CANONICAL))
+
+
+def _rows(resource: Resource, name: str) -> list[Resource]:
+    found = resource.get(name)
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 
 def subscription(topic: str, endpoint: str, secret: str, heartbeat: int) -> Resource:
@@ -99,11 +102,10 @@ def subscribe(client: FhirClient, endpoint: str, secret: str, *, heartbeat: int 
     for known in client.search("Subscription", {"criteria": wanted["criteria"]}):
         if not _is_ours(known, wanted):
             continue
-        asleep = known.get("status") not in {"active", "requested"}
-        if asleep or (known.get("channel") or {}).get("header") != wanted["channel"].get("header"):
-            version = str((known.get("meta") or {}).get("versionId", ""))
+        asleep = str(known.get("status")) not in {"active", "requested"}
+        if asleep or known["channel"].get("header") != wanted["channel"].get("header"):
             try:
-                known = client.update({**wanted, "id": known["id"]}, version=version)  # noqa: PLW2901
+                known = client.update({**wanted, "id": known["id"]}, version=version_of(known))  # noqa: PLW2901
             except Contended:
                 known = client.read(f"Subscription/{known['id']}")  # noqa: PLW2901 - the EHR woke it meanwhile
         return _said(known, way, heartbeat)
@@ -111,7 +113,9 @@ def subscribe(client: FhirClient, endpoint: str, secret: str, *, heartbeat: int 
 
 
 def _is_ours(known: Resource, wanted: Resource) -> bool:
-    channel = known.get("channel") or {}
+    channel = known.get("channel")
+    if not isinstance(channel, dict) or not known.get("id"):
+        return False
     same = all(channel.get(name) == wanted["channel"].get(name) for name in ("type", "endpoint"))
     if known.get("resourceType") != "Subscription" or known.get("criteria") != wanted["criteria"] or not same:
         return False
@@ -119,7 +123,7 @@ def _is_ours(known: Resource, wanted: Resource) -> bool:
 
 
 def _said(held: Resource, way: str, heartbeat: int) -> Subscribed:
-    return Subscribed(way=way, id=str(held["id"]), status=str(held.get("status", "")), heartbeat=heartbeat)
+    return Subscribed(way=way, id=str(held.get("id", "")), status=str(held.get("status", "")), heartbeat=heartbeat)
 
 
 def status(client: FhirClient, which: str) -> tuple[str, int]:

@@ -86,13 +86,13 @@ def read_notification(method: str, kind: str, resource_id: str, body: bytes) -> 
 
 def topic_notification(bundle: Resource) -> Notification | None:
     """A Bundle of a topic subscription; None when it is another one."""
-    if bundle.get("type") not in _BUNDLES:
+    if _text(bundle.get("type")) not in _BUNDLES:
         return None
     resources = list(_resources(bundle))
     said = resources[0] if resources else {}
     facts = _parameters(said) if said.get("resourceType") == "Parameters" else said
     says = _text(facts.get("type"))
-    if said.get("resourceType") not in {"Parameters", "SubscriptionStatus"} or says not in _TYPES:
+    if _text(said.get("resourceType")) not in {"Parameters", "SubscriptionStatus"} or says not in _TYPES:
         return None
     versions = {one.encounter: one for one in _visits(bundle)}
     rows = facts.get("notificationevent", facts.get("notificationEvent"))
