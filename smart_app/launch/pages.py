@@ -19,7 +19,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from fhir_billing.domain.errors import BillingError, NotAllowed, NotThere
-from fhir_billing.doors import LOOPBACK, Door, Going, Granted, entered
+from fhir_billing.doors import Door, Going, Granted, entered
 from fhir_billing.fhir.text import dumps, loads
 from smart_app.face import Face
 from smart_app.launch.session import (
@@ -286,6 +286,6 @@ def _cookie(launching: Launching, name: str, value: str, path: str, seconds: int
     Written by hand, for Python knows the word Partitioned only since 3.14.
     """
     parts = urlsplit(launching.public_url)
-    framed = parts.scheme == "https" or parts.hostname in LOOPBACK - {"127.0.0.1"}
+    framed = parts.scheme == "https" or parts.hostname in {"localhost", "::1"}
     rules = "SameSite=None; Secure; Partitioned" if framed else "SameSite=Lax"
     return f"{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; {rules}"
