@@ -7,10 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fhir_billing.wiring import Wiring
+    from fhir_billing.cycle.conformance import Conformance
+    from fhir_billing.wiring import Installation, Wiring
 
 CHECK_AGAIN = 90
 """Days after which a check is called old: EHRs change with each release."""
+ENDED = frozenset({"error", "off"})
+"""What an EHR says of a subscription that does not ring."""
 Check = tuple[str, Callable[[], str]]
 
 
@@ -19,11 +22,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when all that is set up works; 3 when the store or a service that is named does not answer."""
+    """0 when all that is set up works; 1 when something is NOT OK; 3 when a store, service or file that is named is no use."""
     from fhir_billing.domain.errors import BillingError
-    from fhir_billing.wiring import install
 
-    found, code = install(), 0
+    found, code = _installed()
+    if found is None:
+        return code
     for name in found.names:
         if name:
             tenant = found.tenants[name]
@@ -34,6 +38,25 @@ def run(args: argparse.Namespace) -> int:
             code = 3
             print(f"{'tenant':10}  NOT OK: {error}")
     return code
+
+
+def _installed() -> tuple[Installation | None, int]:
+    """What can be looked over; a tenant file that cannot be read hides no other, and is said."""
+    from fhir_billing.settings import Settings
+    from fhir_billing.tenants import TenantInvalid, read_each
+    from fhir_billing.wiring import Installation, SystemClock, install
+
+    try:
+        return install(), 0
+    except TenantInvalid:
+        shared = Settings()
+        tenants, faults = read_each(shared.tenants) if shared.tenants else ({}, [])
+        if not faults:
+            raise
+    for fault in faults:
+        print(f"{'tenant':10}  NOT OK: {fault}; serve and worker do not start")
+    tenants = {name: one for name, one in tenants.items() if shared.tenant in {"", name}}
+    return Installation(shared=shared, clock=SystemClock(), tenants=tenants) if tenants else None, 3
 
 
 def _looked_over(wiring: Wiring) -> int:
@@ -48,6 +71,7 @@ def _looked_over(wiring: Wiring) -> int:
         except Exception as error:
             code, say = 3, f"NOT OK: {type(error).__name__}; look at the setting"
         print(f"{name:10}  {say}")
+        code = max(code, int("NOT OK" in say))
     return code
 
 
@@ -59,6 +83,9 @@ def _checks(wiring: Wiring) -> list[Check]:
         ("book", lambda: _audit(wiring)),
         ("redis", lambda: _redis(wiring.settings.redis_url)),
         ("ehr", lambda: _ehr(wiring)),
+        ("triggers", lambda: _triggers(wiring)),
+        *([("mllp", lambda: _mllp(wiring))] if wiring.settings.mllp_listen else []),
+        *([("apps", lambda: _apps(wiring))] if wiring.settings.apps else []),
         ("channels", lambda: ", ".join(wiring.channels)),
         ("sign-in", lambda: _sign_in(wiring)),
         ("launches", lambda: _launches(wiring)),
@@ -102,31 +129,102 @@ def _redis(url: str) -> str:
     return "answers"
 
 
+def _word(wiring: Wiring, setting: str) -> str:
+    """How a setting is named where this one's settings come from."""
+    from fhir_billing.tenants.words import WORDS
+
+    if not wiring.settings.tenant:
+        return f"FHIR_BILLING_{setting.upper()}"
+    return f"{next(word for word, known in WORDS.items() if known.setting == setting)} in its tenant file"
+
+
 def _ehr(wiring: Wiring) -> str:
     if not wiring.settings.ehr_url:
-        return "not set up: set FHIR_BILLING_EHR_URL"
-    ehr = wiring.ehr
-    said = ehr[0].check() if ehr else ""
-    scopes = wiring.settings.ehr_scopes
-    if wiring.settings.ehr_write_back and not any(word in scopes for word in (".c", ".*", ".u", "write")):
-        fix = "set FHIR_BILLING_EHR_SCOPES, or FHIR_BILLING_EHR_WRITE_BACK=false"
-        return f"NOT OK for writing: {said}; {fix}; {_checked(wiring)}"
-    return f"answers: {said}; {_checked(wiring)}"
+        return f"not set up: set {_word(wiring, 'ehr_url')}"
+    ehr, run = wiring.ehr, wiring.conformance
+    said = f"answers: {ehr[0].check() if ehr else ''}"
+    return "; ".join(filter(None, (said, _unwritten(wiring, run), _checked(wiring, run))))
 
 
-def _checked(wiring: Wiring) -> str:
+def _unwritten(wiring: Wiring, run: Conformance | None) -> str:
+    """Why the chart cannot be told, when no check has seen by what it is and the scopes that are asked for let nothing be written."""
+    from fhir_billing.ehr import rungs, scopes
+
+    settings = wiring.settings
+    if not settings.ehr_write_back or not (settings.ehr_key or settings.ehr_secret_env or settings.ehr_secret_file):
+        return ""
+    if settings.ehr_rung == "auto" and run is not None and run.rung and _is_of(run, settings.ehr_url):
+        return ""
+    ways = rungs.ladder() if settings.ehr_rung == "auto" else (rungs.named(settings.ehr_rung),)
+    needs = [need for way in ways for need in way.needs if need.kind[:1].isupper() and not need.act.startswith("$")]
+    asked = settings.ehr_scopes.split()
+    if not needs or not scopes.speak_of_types(asked) or any(scopes.allows(asked, one.kind, one.act) for one in needs):
+        return ""
+    return (
+        f"NOT OK for writing: no scope that is asked for allows it; set {_word(wiring, 'ehr_scopes')}, "
+        f"or {_word(wiring, 'ehr_write_back')} to false"
+    )
+
+
+def _is_of(run: Conformance, url: str) -> bool:
+    return run.url.rstrip("/") == url.rstrip("/")
+
+
+def _checked(wiring: Wiring, run: Conformance | None) -> str:
     """How old the last check is, and by what the chart is told since."""
-    run = wiring.conformance
+    settings = wiring.settings
     if run is None:
         return "never checked: run `fhir-billing ehr check --save`"
     days = (wiring.clock.now() - run.at).days
     age = "today" if days < 1 else f"{days} days ago"
-    if run.url.rstrip("/") != wiring.settings.ehr_url.rstrip("/"):
+    if not _is_of(run, settings.ehr_url):
         return f"NOT OK: another EHR was checked {age}; run `fhir-billing ehr check --save`"
     if not run.is_usable():
         return f"NOT OK: checked {age}, and not usable; see `fhir-billing ehr show`"
     late = "" if days < CHECK_AGAIN else ": check it again"
-    return f"checked {age}{late}, the chart is told by {run.rung or 'what it takes (not tried: run with --write)'}"
+    chosen = run.rung or "what it takes (not tried: run with --write)"
+    told = chosen if settings.ehr_rung == "auto" else settings.ehr_rung
+    return f"checked {age}{late}, the chart is told {f'by {told}' if settings.ehr_write_back else 'nothing'}"
+
+
+def _triggers(wiring: Wiring) -> str:
+    """How closed visits are looked for, and whether the EHR can ring where it is meant to."""
+    from fhir_billing.worker import subscribing, topics
+
+    settings = wiring.settings
+    if wiring.ehr is None:
+        return "no EHR is set up"
+    wiring.ehr[0].triggers(topics.Memory(wiring))  # an unknown word is said
+    chosen = [word.strip() for word in settings.ehr_triggers.split(",") if word.strip()]
+    rings = [way for way in subscribing.NEEDS if way in chosen]
+    held = topics.held(wiring)
+    faults = [
+        f"the EHR says {one.status} of its {one.way} (Subscription/{one.id})" for one in held if one.status in ENDED
+    ]
+    if rings and not (settings.hook_secret or settings.hook_allow):
+        faults.append(
+            f"{', '.join(rings)}: nobody is asked to ring without a secret; set {_word(wiring, 'hook_secret')}"
+        )
+    if "hl7v2" in chosen and not settings.mllp_listen:
+        faults.append(f"hl7v2: nobody listens; set {_word(wiring, 'mllp_listen')}")
+    heard = "".join(f"; it rings by {one.way} ({one.status or 'no status'})" for one in held if one.status not in ENDED)
+    return f"{', '.join(chosen)}{heard}" + "".join(f"; NOT OK: {fault}" for fault in faults)
+
+
+def _mllp(wiring: Wiring) -> str:
+    from fhir_billing.worker import mllp
+
+    settings = wiring.settings
+    host, port = mllp.address(settings.mllp_listen)
+    among = mllp.networks(settings.mllp_allow or mllp.LOOPBACK)
+    return f"HL7 v2 arrives at {host}:{port} from {', '.join(map(str, among))}"
+
+
+def _apps(wiring: Wiring) -> str:
+    for app in wiring.apps.values():
+        if app.secret_env:
+            app.secret()
+    return ", ".join(wiring.apps) or "NOT OK: the folder holds no app file"
 
 
 def _sign_in(wiring: Wiring) -> str:
@@ -134,13 +232,14 @@ def _sign_in(wiring: Wiring) -> str:
     if settings.oidc_issuer:
         secret = "" if settings.session_secret else "; NOT OK: set FHIR_BILLING_SESSION_SECRET"
         return f"by {settings.oidc_issuer}{secret}"
-    return "the demo user" if settings.demo else "not set up: set FHIR_BILLING_OIDC_ISSUER, nobody can sign in"
+    fix = f"not set up: set {_word(wiring, 'oidc_issuer')}, nobody can sign in"
+    return "the demo user" if settings.demo else fix
 
 
 def _launches(wiring: Wiring) -> str:
     """Each launch file, its secret, and whether its EHR says where one signs in."""
     if not wiring.settings.launches:
-        return "not set up: clinicians open no page (set FHIR_BILLING_LAUNCHES to a folder of launch files)"
+        return f"not set up: clinicians open no page (set {_word(wiring, 'launches')} to a folder of launch files)"
     if not wiring.settings.session_secret:
         return "NOT OK: set FHIR_BILLING_SESSION_SECRET"
     said = []

@@ -82,6 +82,15 @@ def empty(method: str, path: str) -> Said:
     return _json(200, {"resourceType": "Bundle", "type": "searchset", "total": 0})
 
 
+def tokens(method: str, path: str, url: str) -> Said:
+    """As the empty one, and it gives tokens to whoever asks."""
+    if path.endswith("smart-configuration"):
+        return _json(200, {"token_endpoint": f"{url}/token"})
+    if path.endswith("/token"):
+        return _json(200, {"access_token": "one", "token_type": "bearer", "expires_in": 300, "scope": "system/*.rs"})
+    return empty(method, path)
+
+
 def _json(status: int, body: dict[str, Any], **headers: str) -> Said:
     return status, {"Content-Type": "application/fhir+json", **headers}, json.dumps(body).encode()
 
@@ -109,6 +118,8 @@ class OddEhr:
             return liar(method, path)
         if self.temper == "empty":
             return empty(method, path)
+        if self.temper == "tokens":
+            return tokens(method, path, self.url)
         if self.temper == "elsewhere":
             return _json(404, {"resourceType": "OperationOutcome", "issue": [{"code": "not-found"}]})
         if self.temper == "html":
