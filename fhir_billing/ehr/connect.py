@@ -5,7 +5,7 @@ Spec: SMART App Launch 2.2 `.well-known/smart-configuration`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,7 +16,7 @@ import httpx2
 from fhir_billing.cycle.looking import Remembered, Subscribed
 from fhir_billing.cycle.ports import Sighting, Trigger, Vault
 from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, MalformedResource, NotThere
-from fhir_billing.ehr import chart_write, quirks, sockets, subscriptions, topics, triggers, visits, write
+from fhir_billing.ehr import chart_write, endings, quirks, sockets, subscriptions, topics, triggers, visits, write
 from fhir_billing.ehr.answers import ENCODINGS, is_page, small
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials
 from fhir_billing.ehr.client import FhirClient, Resource
@@ -65,6 +65,12 @@ class Ehr:
             held = subscriptions.subscribe(self.client, endpoint, secret)
             return Subscribed(way=way, id=str(held["id"]), status=str(held.get("status", "")))
         return topics.subscribe(self.client, endpoint if way == "topic" else "", secret)
+
+    def unsubscribe(
+        self, endpoint: str, *, ways: Collection[str], kept: Collection[str], before: Collection[str]
+    ) -> set[str]:
+        """End what rings for us and is not wanted any more; the ids of what cannot be ended."""
+        return endings.end(self.client, endpoint, ways=ways, kept=kept, before=before)
 
     def listen(self, subscription: str, stopped: Callable[[], bool]) -> Iterator[bytes]:
         """The notifications of a websocket subscription, until the line breaks."""

@@ -25,18 +25,36 @@ NEEDS: Final = {"hook": "subscription", "topic": "topic-subscription", "websocke
 
 
 def subscribe(wiring: Wiring) -> int:
-    """Ask the EHR to ring here; how many ways it took. An EHR that takes none is looked at in other ways."""
-    settings = wiring.settings
-    if wiring.ehr is None or not settings.hook_secret:
+    """Ask the EHR to ring here, and end what is not wanted any more; how many ways it took. One that takes none is looked at."""
+    settings, before = wiring.settings, topics.held(wiring)
+    if wiring.ehr is None or not (settings.hook_secret or before):
         return 0
     endpoint = f"{settings.public_url.rstrip('/')}/hooks/ehr"
-    wanted = list(ways(wiring))
+    wanted = list(ways(wiring)) if settings.hook_secret else []
     held = [one for way in wanted if (one := _asked(wiring, way, endpoint)) is not None]
+    stay = set(_chosen(_named(wiring)[0])) if settings.hook_secret else set[str]()
     if not held and wanted and "hook" not in wanted and (one := _asked(wiring, "hook", endpoint)) is not None:
-        held = [one]
-    if held != topics.held(wiring):
-        topics.hold(wiring, held)
+        held, stay = [one], {*stay, "hook"}
+    if held or before:
+        held_still = [*held, *_not_ended(wiring, endpoint, stay, held, before)]
+        if held_still != before:
+            topics.hold(wiring, held_still)
     return len(held)
+
+
+def _not_ended(
+    wiring: Wiring, endpoint: str, stay: set[str], held: Sequence[Subscribed], before: Sequence[Subscribed]
+) -> list[Subscribed]:
+    """End at the EHR what nobody wants any more; what was held before and goes on there all the same."""
+    if wiring.ehr is None:
+        return []
+    kept = {one.id for one in held}
+    left = {one.id for one in before} - kept
+    try:
+        left = wiring.ehr[0].unsubscribe(endpoint, ways=stay, kept=kept, before=left)
+    except BillingError as error:
+        _log.warning("what nobody wants any more may still ring; it is ended later", code=error.code)
+    return [one for one in before if one.id in left and one.id not in kept]
 
 
 def _asked(wiring: Wiring, way: str, endpoint: str) -> Subscribed | None:
@@ -55,11 +73,15 @@ def ways(wiring: Wiring) -> Sequence[str]:
     """How the EHR is asked to ring, quickest first: what is set, less what a conformance run has found not to work."""
     named, run = _named(wiring)
     if run is None:
-        return [way for way in ("hook", "topic") if way in named] or ["hook"]
+        return [way for way in _chosen(named) if way != "websocket"] or ["hook"]
     failed = {one.key for one in run.interactions if one.found in {Found.MISSING, Found.FORBIDDEN, Found.IGNORED}}
     works = {one.key for one in run.interactions if one.found is Found.WORKS}
     asked = [way for way in NEEDS if way in named and (way != "websocket" or NEEDS[way] in works)]
     return [way for way in asked or ["hook"] if NEEDS[way] not in failed]
+
+
+def _chosen(named: set[str]) -> Sequence[str]:
+    return [way for way in NEEDS if way in named] or ["hook"]
 
 
 def is_named(wiring: Wiring, way: str) -> bool:

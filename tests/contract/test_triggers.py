@@ -17,6 +17,7 @@ import pytest
 from fhir_billing.cycle.records import Kind, Message, VisitRecord
 from fhir_billing.demo.server import Server
 from fhir_billing.ehr.connect import Ehr, EhrSettings, connect
+from fhir_billing.ehr.subscriptions import REASON
 from fhir_billing.worker import beat, ringing, topics
 from fhir_billing.worker.subscribing import subscribe
 from tests.e2e import charts
@@ -199,6 +200,54 @@ def test_an_ehr_without_topics_is_asked_for_a_hook_instead(ci_ehr: dict[str, str
         one.look_by("topic", "poll")
         assert subscribe(one.story.wiring) == 1
         assert [held.way for held in topics.held(one.story.wiring)] == ["hook"]
+
+
+def ringing_here(house: House) -> list[tuple[str, str]]:
+    """What rings at our address: its criteria and status."""
+    here = f"{house.story.wiring.settings.public_url}/hooks/ehr"
+    found = house.ehr.client.search("Subscription", {"_count": "100"})
+    rows = [one for one in found if (one.get("channel") or {}).get("endpoint") == here and one["status"] != "off"]
+    return sorted((row["criteria"], row["reason"]) for row in rows)
+
+
+def test_what_is_taken_out_of_the_settings_is_ended_at_the_ehr_and_nothing_of_anybody_else_s(
+    with_topics: House,
+) -> None:
+    wiring, client = with_topics.story.wiring, with_topics.ehr.client
+    with_topics.look_by("hook", "topic", "poll")
+    assert subscribe(wiring) == 2
+    [hook, topic] = [one.id for one in topics.held(wiring)]
+    theirs = client.create({**client.read(f"Subscription/{hook}"), "reason": "somebody else's"})
+    with_topics.look_by("topic", "poll")
+    assert subscribe(wiring) == 1
+    assert [one.id for one in topics.held(wiring)] == [topic]
+    assert {reason for _, reason in ringing_here(with_topics)} == {REASON, "somebody else's"}
+    assert len(ringing_here(with_topics)) == 2
+    subscribe(wiring)
+    assert len(ringing_here(with_topics)) == 2, "asked again, nothing changes"
+    wiring.settings.hook_secret = ""
+    assert subscribe(wiring) == 0
+    assert topics.held(wiring) == []
+    assert [reason for _, reason in ringing_here(with_topics)] == ["somebody else's"]
+    assert client.read(f"Subscription/{theirs['id']}")["status"] != "off"
+
+
+def test_what_rings_at_an_address_that_we_left_is_ended_there(anywhere: House) -> None:
+    wiring, client = anywhere.story.wiring, anywhere.ehr.client
+    anywhere.look_by("poll")
+    subscribe(wiring)
+    [old] = topics.held(wiring)
+    here, wiring.settings.public_url = wiring.settings.public_url, "http://127.0.0.1:9"
+    subscribe(wiring)
+    [new] = topics.held(wiring)
+    assert new.id != old.id
+    wiring.settings.public_url = here
+    assert ringing_here(anywhere) == []
+    subscribe(wiring)
+    ends = [
+        one["channel"]["endpoint"] for one in client.search("Subscription", {"_count": "100"}) if one["status"] != "off"
+    ]
+    assert "http://127.0.0.1:9/hooks/ehr" not in ends
 
 
 def test_hook_topic_and_poll_together_read_a_close_once(with_topics: House) -> None:
