@@ -15,7 +15,6 @@ from typing import Any
 
 from fhir_billing.cycle.records import HeardRecord, Message
 from fhir_billing.domain.errors import EhrBrokeContract, NotNow, NotThere, TheirContract
-from fhir_billing.ehr import addresses
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.hl7 import charges, visits
 from fhir_billing.hl7.acknowledge import ACCEPTED, judged
@@ -30,6 +29,7 @@ TRIES = 8
 """How often a visit is looked for, each time twice as late: about four minutes."""
 FOREVER = timedelta(days=400)
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_PATIENT = re.compile(r"Patient/([A-Za-z0-9.-]{1,64})(?:/_history/[^/]+)?")
 _RESERVED = re.compile(r"([\\,|$])")
 
 
@@ -195,14 +195,14 @@ def _check_patient(wiring: Wiring, seen: VisitSeen, found: Resource) -> None:
 
 def _patient(wiring: Wiring, subject: Resource) -> list[Number]:
     """What the EHR knows a visit's patient by: identifiers, and its own id."""
-    reference = subject.get("reference")
-    patient = addresses.local(wiring.settings.ehr_url.rstrip("/"), reference) if isinstance(reference, str) else ""
-    numbers = _numbers([subject.get("identifier")])
+    reference, numbers = subject.get("reference"), _numbers([subject.get("identifier")])
+    base = f"{wiring.settings.ehr_url.rstrip('/')}/"
+    match = _PATIENT.fullmatch(reference.removeprefix(base)) if isinstance(reference, str) else None
     chart = wiring.own_chart
-    if chart is None or not patient.startswith("Patient/"):
+    if chart is None or match is None:
         return numbers
     try:
-        return [*numbers, *_numbers(chart.read(patient).get("identifier")), ("", patient.removeprefix("Patient/"))]
+        return [*numbers, *_numbers(chart.read(f"Patient/{match[1]}").get("identifier")), ("", match[1])]
     except (NotThere, EhrBrokeContract):
         return numbers
 
