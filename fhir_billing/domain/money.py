@@ -14,7 +14,7 @@ from typing import TypeAlias
 Money: TypeAlias = int
 """Whole cents of US dollars; negative is money that goes the other way."""
 
-_AMOUNT = re.compile(r"(-?)(\d{0,15})(?:\.(\d{0,2})0*)?")
+_AMOUNT = re.compile(r"(-?)(\d{0,15})(?:\.(\d{0,2})0*)?", re.ASCII)
 
 
 class NotMoney(ValueError):

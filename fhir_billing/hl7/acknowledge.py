@@ -153,7 +153,13 @@ def _location(place: str) -> tuple[str, ...]:
     """ERR-2 (ERL): segment, which one of its name, field."""
     name, _, number = place.partition("-")
     word, _, nth = name.rstrip("]").partition("[")
-    return (word, nth or "1", number) if number.isdigit() and len(word) == 3 else (word,) if len(word) == 3 else ()
+    return (
+        (word, nth or "1", number)
+        if number.isascii() and number.isdigit() and len(word) == 3
+        else (word,)
+        if len(word) == 3
+        else ()
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ CHARGED, CREDITED, REVERSED = "billable", "not-billable", "entered-in-error"
 """ChargeItem.status: a charge, a credit under an id of its own, and a charge that a credit under its own id took away."""
 KINDS: Final = frozenset({"", "CG", "CR"})
 """FT1-6: charge and credit. Payments (PY, CP) and adjustments (AJ) are the hospital's own books."""
-_QUANTITY = re.compile(r"-?\d{1,7}(?:\.\d{1,4})?")
+_QUANTITY = re.compile(r"-?\d{1,7}(?:\.\d{1,4})?", re.ASCII)
 _MODIFIER = re.compile(r"[A-Z0-9]{2}")
 
 
