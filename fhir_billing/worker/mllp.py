@@ -12,6 +12,7 @@ import hashlib
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ MOST_CONNECTIONS = 64
 KEPT_OF_TOO_LARGE = 64_000
 TICK = 0.5
 """Seconds after which a waiting thread looks whether it should stop."""
+SAY_AGAIN = 60.0
+"""Seconds until refused connections are said again: a stranger who knocks all day fills no log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +125,7 @@ class Listener:
         self.allowed = networks(wiring.settings.mllp_allow or LOOPBACK)
         self._stop = threading.Event()
         self._open: set[threading.Thread] = set()
+        self._refused, self._quiet_until = 0, 0.0
         self._server: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name="mllp", daemon=True)
 
@@ -172,6 +176,7 @@ class Listener:
             return
         with self._server as server:
             while not self._stop.is_set():
+                self._say_refused()
                 try:
                     connection, (host, *_) = server.accept()
                 except TimeoutError:
@@ -185,12 +190,18 @@ class Listener:
     def _welcome(self, connection: socket.socket, host: str) -> None:
         self._open = {thread for thread in self._open if thread.is_alive()}
         if not allowed(host, self.allowed) or len(self._open) >= MOST_CONNECTIONS:
-            _log.warning("a connection is refused", many=len(self._open) >= MOST_CONNECTIONS)
+            self._refused += 1
             connection.close()
             return
         thread = threading.Thread(target=self._talk, args=(connection,), name="mllp-connection", daemon=True)
         self._open.add(thread)
         thread.start()
+
+    def _say_refused(self) -> None:
+        now = time.monotonic()
+        if self._refused and now >= self._quiet_until:
+            _log.warning("connections are refused", count=self._refused, many=len(self._open) >= MOST_CONNECTIONS)
+            self._refused, self._quiet_until = 0, now + SAY_AGAIN
 
     def _talk(self, connection: socket.socket) -> None:
         frames, silent = Frames(), self.patience.idle

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hl7.mllp
@@ -160,6 +161,26 @@ def test_a_stranger_is_not_listened_to(book: Story) -> None:
         with pytest.raises(OSError):
             Sender(listener.port).ask(adt())
     assert bells(book) == []
+
+
+def test_a_stranger_who_knocks_all_the_time_is_said_once_in_a_while_with_a_count(
+    book: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[int] = []
+    log = SimpleNamespace(warning=lambda _, **values: said.append(values.get("count", 1)))
+    monkeypatch.setattr(mllp, "_log", log)
+    monkeypatch.setattr(mllp, "SAY_AGAIN", 2.0)
+    book.wiring.settings.mllp_allow = "10.1.2.0/24"
+    with mllp.listening(book.wiring) as listener:
+        assert listener is not None
+        for _ in range(100):
+            Sender(listener.port).socket.close()
+        for _ in range(100):
+            if sum(said) == 100:
+                break
+            threading.Event().wait(0.1)
+    assert sum(said) == 100
+    assert len(said) < 10
 
 
 def test_two_tenants_have_each_a_port_and_a_book(book: Story, sender: Sender, tmp_path: Path) -> None:
@@ -536,6 +557,14 @@ def test_a_number_that_somebody_else_gave_is_another_number(bos_visit_is_55: Sto
     heard(bos_visit_is_55)
     assert bells(bos_visit_is_55)[0].say == "the EHR has no visit of this number"
     assert laid_on(bos_visit_is_55, "Encounter/dee-visit") == 0
+
+
+def test_a_visit_id_with_its_patients_number_is_enough_for_a_charge(hospital: Story, sender: Sender) -> None:
+    sender.ask(of_dee(dft(ft1(), visit="dee-visit"), number=b"X"))
+    sender.ask(of_dee(dft(ft1("T2"), visit="dee-visit", control="D2"), number=b"X", patient=b"dee"))
+    heard(hospital)
+    assert {bell.outcome for bell in bells(hospital)} == {Outcome.DONE}
+    assert laid_on(hospital, "Encounter/dee-visit") == 2
 
 
 def test_a_charge_of_another_patient_is_shown_to_people_and_kept_for_nobody(hospital: Story, sender: Sender) -> None:
