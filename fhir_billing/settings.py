@@ -5,10 +5,14 @@ Secrets stay out of files that are committed; a key is a path to a file that onl
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fhir_billing.domain.errors import SiteConfig
 
 
 def home() -> Path:
@@ -23,6 +27,35 @@ def mappings_root() -> Path:
     """The hospital's mappings: beside the package in a checkout, inside it in an installed wheel."""
     beside = Path(__file__).resolve().parents[1] / "mappings"
     return beside if beside.is_dir() else Path(__file__).resolve().parent / "_mappings"
+
+
+def checked_networks(text: str) -> str:
+    """A list of networks with commas, as it was written. Raises ValueError.
+
+    >>> checked_networks("10.1.2.0/24, 192.0.2.7")
+    '10.1.2.0/24, 192.0.2.7'
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    for part in parts:
+        try:
+            ip_network(part, strict=False)
+        except ValueError:
+            raise ValueError(f"{part!r} is no network such as 10.1.2.0/24") from None
+    if text and not parts:
+        raise ValueError("it names no network such as 10.1.2.0/24")
+    return text
+
+
+def checked_place(text: str) -> str:
+    """`host:port` or `[v6]:port`, as it was written. Raises ValueError.
+
+    >>> checked_place("127.0.0.1:2575"), checked_place("[::1]:2575")
+    ('127.0.0.1:2575', '[::1]:2575')
+    """
+    host, _, port = text.rpartition(":")
+    if text and not (host and port.isascii() and port.isdigit() and len(port) < 6 and int(port) <= 65_535):
+        raise ValueError(f"{text!r} is no host:port such as 127.0.0.1:2575")
+    return text
 
 
 class Settings(BaseSettings):
@@ -81,7 +114,7 @@ class Settings(BaseSettings):
     """Where HL7 v2 messages are sent (host:port), for the rung that tells the EHR by HL7 v2."""
     apps: Path | None = None
     """The folder of app files: the apps that may read and follow claims at our own FHIR API."""
-    reconcile_at: int = 3
+    reconcile_at: int = Field(default=3, ge=0, le=23)
     """The hour of the site's night at which the chart's closed visits are compared with the book."""
     tenants: Path | None = None
     """The folder of tenant files: several EHRs in one installation, each with a book of its own."""
@@ -111,6 +144,29 @@ class Settings(BaseSettings):
     send_seconds: float = 60.0
     chase_seconds: float = 3600.0
     beat_seconds: float = 1.0
+
+    @field_validator("hook_allow", "mllp_allow")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        return checked_networks(text)
+
+    @field_validator("mllp_listen", "hl7_out")
+    @classmethod
+    def _place(cls, text: str) -> str:
+        return checked_place(text)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_our_words(cls, said: object, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """A setting that cannot be stops the start, named as it is set; what was written may be a secret and is not repeated."""
+        try:
+            return read(said)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            name = str(first["loc"][0]) if first["loc"] else "settings"
+            variable = name if name.isupper() else f"FHIR_BILLING_{name.upper()}"
+            say = first["msg"].removeprefix("Value error, ")
+            raise SiteConfig(f"{variable}: {say}", fix="correct it, or leave it out") from None
 
     @property
     def database_url(self) -> str:

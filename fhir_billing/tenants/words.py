@@ -13,6 +13,7 @@ from typing import Final
 
 from fhir_billing.domain.errors import SiteConfig
 from fhir_billing.doors import DoorInvalid, checked_url
+from fhir_billing.settings import checked_networks, checked_place
 
 
 class TenantInvalid(SiteConfig):
@@ -69,6 +70,28 @@ def _count(found: object, path: Path) -> object:
     return found
 
 
+def _hour(found: object, path: Path) -> object:
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= 23:
+        raise TenantInvalid("is no hour of the day", fix="write a whole number from 0 to 23")
+    return found
+
+
+def _place(found: object, path: Path) -> object:
+    """Where something listens."""
+    return _checked(checked_place, str(_text(found, path)), "write it as 127.0.0.1:2575")
+
+
+def _networks(found: object, path: Path) -> object:
+    return _checked(checked_networks, str(_list(found, path)), "write networks such as 10.1.2.0/24")
+
+
+def _checked(check: Callable[[str], str], text: str, fix: str) -> str:
+    try:
+        return check(text)
+    except ValueError as error:
+        raise TenantInvalid(f"cannot be so: {error}", fix=fix) from None
+
+
 def _flag(found: object, path: Path) -> object:
     if not isinstance(found, bool):
         raise TenantInvalid("is neither true nor false", fix="write true or false")
@@ -109,8 +132,8 @@ WORDS: Final[Mapping[str, Word]] = {
     "channels": Word("channels", _file),
     "launches": Word("launches", _file),
     "apps": Word("apps", _file),
-    "hl7_out": Word("hl7_out"),
-    "reconcile_at": Word("reconcile_at", _count),
+    "hl7_out": Word("hl7_out", _place),
+    "reconcile_at": Word("reconcile_at", _hour),
     "ehr.url": Word("ehr_url", _url),
     "ehr.client_id": Word("ehr_client_id"),
     "ehr.key": Word("ehr_key", _file),
@@ -127,9 +150,9 @@ WORDS: Final[Mapping[str, Word]] = {
     "ehr.at_once": Word("ehr_at_once", _count),
     "ehr.per_second": Word("ehr_per_second", _count),
     "hooks.secret_env": Word("hook_secret", _name_of_variable, held=True),
-    "hooks.allow": Word("hook_allow", _list),
-    "mllp.listen": Word("mllp_listen"),
-    "mllp.allow": Word("mllp_allow", _list),
+    "hooks.allow": Word("hook_allow", _networks),
+    "mllp.listen": Word("mllp_listen", _place),
+    "mllp.allow": Word("mllp_allow", _networks),
     "sign_in.issuer": Word("oidc_issuer", _url),
     "sign_in.client_id": Word("oidc_client_id"),
     "sign_in.secret_env": Word("oidc_client_secret", _name_of_variable, held=True),

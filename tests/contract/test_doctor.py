@@ -135,5 +135,25 @@ def test_how_visits_are_found_is_said_with_what_keeps_the_ehr_from_ringing(
 
 def test_where_hl7_arrives_and_which_apps_there_are_is_said_when_they_are_set(doctor: Doctor, tmp_path: Path) -> None:
     assert "127.0.0.1:2575 from 127.0.0.0/8" in doctor("mllp", 0, mllp_listen="127.0.0.1:2575")
-    assert "NOT OK: 'here' is no host:port" in doctor("mllp", 3, mllp_listen="here")
     assert "NOT OK: the folder holds no app file" in doctor("apps", apps=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("HOOK_ALLOW", "10.0.0.0/99"),
+        ("HOOK_ALLOW", ","),
+        ("MLLP_ALLOW", "here"),
+        ("MLLP_LISTEN", "0.0.0.0:99999"),
+        ("HL7_OUT", "nowhere"),
+        ("RECONCILE_AT", "99"),
+        ("EHR_AT_ONCE", "many"),
+    ],
+)
+@pytest.mark.parametrize("command", ["doctor", "serve", "worker"])
+def test_a_setting_that_cannot_be_stops_the_start_and_is_named(
+    command: str, name: str, wrong: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(f"FHIR_BILLING_{name}", wrong)
+    assert main([command]) == 3
+    assert f"fhir-billing: FHIR_BILLING_{name}: " in capsys.readouterr().err
