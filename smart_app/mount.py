@@ -9,7 +9,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from fastapi import FastAPI
@@ -28,9 +28,9 @@ from smart_app.desk.acts import acts_for, unwritable
 from smart_app.face import FaceSettings
 from smart_app.launch import sandbox_ehr
 from smart_app.launch.session import Launching
+from smart_app.standing import standing
 
 KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
-RINGING = frozenset({"hook", "topic", "hl7v2", "cds-hook", "websocket"})
 """Ways that ring by themselves, and keep no mark of how far they have looked."""
 BEFORE = 1000
 """How many older messages one act may wait for before it leaves them to the worker."""
@@ -110,15 +110,11 @@ class Connected(Checker):
         """How far each way has looked, by its mark in the store."""
         run = self.last()
         chosen = [name.strip() for name in self._wiring.settings.ehr_triggers.split(",") if name.strip()]
-        return [self._way(name) for name in dict.fromkeys([*(run.triggers if run else ()), *chosen]) if self.url]
-
-    def _way(self, name: str) -> Way:
-        mark = self._wiring.store.cursor(f"ehr:{name.partition('=')[0]}")
-        try:
-            at = datetime.fromisoformat(mark)
-        except ValueError:
-            return Way(name=name, say="keeps no time" if mark else "rings by itself" if name in RINGING else "")
-        return Way(name=name, at=at if at.tzinfo else at.replace(tzinfo=UTC))
+        return [
+            standing(self._wiring, name)
+            for name in dict.fromkeys([*(run.triggers if run else ()), *chosen])
+            if self.url
+        ]
 
 
 class Sandbox:

@@ -21,6 +21,7 @@ from fhir_billing.ehr.connect import EhrSettings, connect
 from fhir_billing.ehr.triggers import bulk
 from fhir_billing.worker import beat, listening, ringing, topics
 from fhir_billing.worker.subscribing import CHECKED, subscribe
+from smart_app.standing import standing
 from tests.contract.stand_in_ehr import StandIn, stand_in
 from tests.e2e.story import Story
 
@@ -100,7 +101,35 @@ def ward(tmp_path: Path) -> Iterator[Ward]:
             yield made
 
 
+def says(ward: Ward, way: str) -> str:
+    """What the desk says of a way."""
+    found = standing(ward.wiring, way)
+    return found.say or (found.at.isoformat() if found.at else "")
+
+
 # ---- topics
+
+
+def test_the_desk_says_when_a_topic_was_heard_and_that_it_is_in_error(ward: Ward) -> None:
+    assert says(ward, "topic") == "the EHR holds no subscription"
+    which = ward.topic()
+    heard = ward.story.clock.time
+    ward.story.clock.time = heard + timedelta(minutes=2, seconds=1)
+    assert says(ward, "topic") == "heard 2 minutes ago"
+    ward.wiring.store.set_cursor(f"{topics.HEARD}{which}", "")
+    assert says(ward, "topic") == "never heard"
+    ward.ehr.subscriptions[which]["status"] = "error"
+    ringing.ring(ward.wiring)
+    assert says(ward, "topic") == "in error; all was well 2 minutes ago"
+
+
+def test_the_desk_says_up_to_when_an_export_has_brought_everything(ward: Ward) -> None:
+    ward.look_by("bulk")
+    ward.ehr.close("a")
+    ringing.ring(ward.wiring)
+    assert says(ward, "bulk") == "an export is under way"
+    ward.exported()
+    assert datetime.fromisoformat(says(ward, "bulk")).tzinfo is not None
 
 
 def test_a_gap_in_the_numbers_is_filled_by_events_and_by_nothing_else(ward: Ward) -> None:
