@@ -103,7 +103,7 @@ def _open() -> list[SideRow]:
         SideRow(
             key=LATE,
             kind="replace",
-            say="Line 1: code: 99213 is 99214 now; Line 1: charge: $125.00 is $180.00 now and 4 more",
+            say="Line 1: code was 99213, now 99214; Line 1: charge was $125.00, now $180.00 and 4 more",
             found_at=_ago(9),
             number="C-EX0008",
             patient_name="Example-Rowe, Ines",
@@ -114,7 +114,7 @@ def _open() -> list[SideRow]:
         SideRow(
             key=BACK,
             kind="void",
-            say="The visit: finished is entered-in-error now",
+            say="The visit was finished, now entered-in-error",
             found_at=_ago(30),
             number="C-EX0009",
             patient_name="Zztest, Odo",

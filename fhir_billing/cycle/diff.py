@@ -153,6 +153,21 @@ def _text(value: Any, name: str) -> str:
             return str(value)
 
 
+def told(row: Mapping[str, object]) -> str:
+    """A row in a phrase: what was added, removed, or was one thing and is another now.
+
+    >>> told({"what": "Line 2 is new", "was": "", "now": "93000, 1 UN, $45.00"})
+    'Line 2 added: 93000, 1 UN, $45.00'
+    >>> told({"what": "The visit", "was": "finished", "now": "in-progress"})
+    'The visit was finished, now in-progress'
+    """
+    what, was, now = str(row["what"]), row["was"], row["now"]
+    if was and now:
+        return f"{what} was {was}, now {now}"
+    verb = "removed" if was else "added"
+    return f"{what.removesuffix(' is new').removesuffix(' is gone')} {verb}: {was or now}"
+
+
 # ---- diagnoses and lines -----------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from fhir_billing.cycle.diff import Row, differences
+from fhir_billing.cycle.diff import Row, differences, told
 from fhir_billing.cycle.records import ClaimRecord, Message, ProposalRecord
 from fhir_billing.cycle.turn import Turn
 from fhir_billing.domain.errors import ClaimNotFound, NotAMove, OverrideNeedsReason
@@ -87,8 +87,7 @@ def _propose(
 
 
 def _told(kind: str, rows: Sequence[Mapping[str, object]]) -> str:
-    first = rows[0]
-    change = f"{first['what']}: {first['was'] or 'nothing'} is {first['now'] or 'nothing'} now"
+    change = told(rows[0])
     more = f", and {len(rows) - 1} more" if len(rows) > 1 else ""
     wanted = "A replacement is proposed" if kind == REPLACE else "To void it is proposed"
     return f"The chart changed after this claim left ({change}{more}). {wanted}; nothing is changed by itself"

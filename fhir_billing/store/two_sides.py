@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from fhir_billing.cycle.diff import told
 from fhir_billing.cycle.late import REPLACE, STANDING, to_do
 from fhir_billing.cycle.records import Kind, Outcome, ProposalRecord
 from fhir_billing.cycle.two_sides import Caught, ProposalPage, SideRow
@@ -131,9 +132,7 @@ def _proposed(row: Any) -> SideRow:
     return SideRow(
         key=row.key,
         kind=row.kind,
-        say="; ".join(
-            f"{one['what']}: {one['was'] or 'nothing'} is {one['now'] or 'nothing'} now" for one in row.fields[:2]
-        )
+        say="; ".join(told(one) for one in row.fields[:2])
         + (f" and {len(row.fields) - 2} more" if len(row.fields) > 2 else ""),
         found_at=row.made_at,
         number=row.claim,

@@ -7,8 +7,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from fhir_billing import mapping_files
-from fhir_billing.cycle.diff import differences
+from fhir_billing.cycle.diff import differences, told
 from fhir_billing.cycle.draft import draft_and_scrub
 from fhir_billing.settings import mappings_root
 from tests.e2e import charts
@@ -91,3 +93,16 @@ def test_a_line_that_came_and_one_that_went_are_told_whole() -> None:
     assert total["what"] == "Charge of the claim"
     (new, _) = differences(two, one)
     assert (new["was"], new["now"]) == ("", line["was"])
+
+
+@pytest.mark.parametrize(
+    ("what", "was", "now", "said"),
+    [
+        ("The visit", "finished", "in-progress", "The visit was finished, now in-progress"),
+        ("Line 1 is new", "", "99213, 2 UN, $160.00", "Line 1 added: 99213, 2 UN, $160.00"),
+        ("Line 2 is gone", "99213", "", "Line 2 removed: 99213"),
+        ("Insurance: group number", "", "7", "Insurance: group number added: 7"),
+    ],
+)
+def test_a_row_is_read_as_a_phrase(what: str, was: str, now: str, said: str) -> None:
+    assert told({"what": what, "was": was, "now": now}) == said
