@@ -8,7 +8,7 @@ Spec: FHIR R4 transaction; Provenance.target, .agent, .entity.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -55,11 +55,16 @@ def signed(client: FhirClient, told: Told, held: Mapping[str, Held], puts: Seque
     targets = [put.reference for put in standing_now]
     if not targets or all(put.kind in held and held[put.kind].digest == put.digest for put in standing_now):
         return []  # nothing was asked of the EHR, for nothing changed
+    last = held.get(standing_now[-1].kind)
+    known = {
+        targets[-1],
+        *([last.reference] if last and last.reference else []),
+    }  # what was made anew is still the same claim's
     resource = provenance(targets, encounter=encounter_of(told), recorded=since_of(told))
     wish = Wish(
         resource=resource,
         query=(("target", targets[-1]), ("_tag", f"{TAG['system']}|{TAG['code']}")),
-        is_it=lambda found: found.get("resourceType") == "Provenance" and is_ours(found) and _about(found, targets[-1]),
+        is_it=lambda found: found.get("resourceType") == "Provenance" and is_ours(found) and _about(found, known),
     )
     try:
         return [settle(client, wish, held.get("Provenance"), told.is_latest)]
@@ -67,9 +72,9 @@ def signed(client: FhirClient, told: Told, held: Mapping[str, Held], puts: Seque
         return [Put(kind="Provenance", verb="not taken", why=error.code)]
 
 
-def _about(found: Resource, target: str) -> bool:
+def _about(found: Resource, targets: Iterable[str]) -> bool:
     rows = [row for row in found.get("target") or [] if isinstance(row, dict)]
-    return any(str(row.get("reference", "")).endswith(target) for row in rows)
+    return any(str(row.get("reference", "")).endswith(tuple(targets)) for row in rows)
 
 
 def encounter_of(told: Told) -> str:
