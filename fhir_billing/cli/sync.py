@@ -21,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the chart is as the book says (now); 1 when it is not; 3 when there is no EHR."""
+    """0 when the chart is as the book says (now); 1 when it is not, or a stray is left; 3 when there is no EHR."""
     from fhir_billing.cli.opening import opened
     from fhir_billing.domain.errors import BillingError
     from fhir_billing.ehr import sync
@@ -36,26 +36,44 @@ def run(args: argparse.Namespace) -> int:
         try:
             for line in sync.sync(teller, claim=args.claim, encounter=encounter, check=args.check):
                 lines.append(line)
-                _say(line, as_json=args.json)
+                _say(line, as_json=args.json, check=args.check)
             if not args.claim and not encounter:
                 for line in sync.strays(teller, clean=args.clean and not args.check):
                     lines.append(line)
-                    _say(line, as_json=args.json)
+                    _say(line, as_json=args.json, check=args.check)
         except BillingError as error:
             print(f"fhir-billing: {error}", file=sys.stderr)
             return 1
-    differs = sum(line.differs for line in lines)
-    verb = "differs" if args.check else "was changed or could not be"
-    print(f"{differs or 'nothing'} {verb}", file=sys.stderr)
-    return int(any(line.differs if args.check else line.what == "failed" for line in lines))
+    print(_sum(lines, check=args.check), file=sys.stderr)
+    return int(any(line.differs if args.check else line.what in {"failed", "stray"} for line in lines))
 
 
-def _say(line: Line, *, as_json: bool) -> None:
+WOULD = {"created": "would create", "updated": "would update", "cancelled": "would cancel"}
+
+
+def _sum(lines: list[Line], *, check: bool) -> str:
+    """What there was, each by itself."""
+    failed, strays = (sum(line.what == what for line in lines) for what in ("failed", "stray"))
+    changed = sum(line.differs for line in lines) - failed - strays
+    counts = [
+        (changed, "would change" if check else "changed"),
+        (failed, "failed"),
+        (strays, ("stray" if strays == 1 else "strays") + ("" if check else " left; --clean cancels what is stray")),
+    ]
+    said = ", ".join(f"{count} {word}" for count, word in counts if count)
+    if not check or not said:
+        return said or "nothing differs"
+    sum_ = changed + failed + strays
+    return f"{sum_} {'differs' if sum_ == 1 else 'differ'}: {said}"
+
+
+def _say(line: Line, *, as_json: bool, check: bool) -> None:
     import json
     from dataclasses import asdict
 
     if as_json:
-        print(json.dumps(asdict(line), ensure_ascii=False), flush=True)
+        print(json.dumps({**asdict(line), "check": check}, ensure_ascii=False), flush=True)
     else:
         why = f"  {line.why}" if line.why else ""
-        print(f"{line.claim:20}  {line.kind:22}  {line.what:10}  {line.reference}{why}", flush=True)
+        what = WOULD.get(line.what, line.what) if check else line.what
+        print(f"{line.claim:20}  {line.kind:22}  {what:12}  {line.reference}{why}", flush=True)

@@ -20,7 +20,7 @@ from fhir_billing.ehr.rungs import ladder
 from fhir_billing.ehr.sync import strays, sync
 from fhir_billing.ehr.teller import Teller
 from fhir_billing.ehr.write import find, proof
-from fhir_billing.fhir.ours import CLAIM_NUMBER
+from fhir_billing.fhir.ours import CLAIM_NUMBER, TAG
 from fhir_billing.worker import beat
 from tests.contract.test_rungs import a_number
 from tests.contract.test_rungs import told as example
@@ -228,3 +228,46 @@ def test_the_claims_page_knows_by_which_rung_the_chart_was_told_and_when_or_why_
     assert page is not None and page.charted is not None
     assert page.charted.say.startswith("claim-and-response: Task created")
     assert page.charted.at is not None
+
+
+def signatures(ehr: Ehr) -> list[str]:
+    """What each Provenance of ours is about, last."""
+    rows = ehr.client.search("Provenance", {"_tag": f"{TAG['system']}|{TAG['code']}"})
+    return [one["target"][-1]["reference"] for one in rows if one.get("resourceType") == "Provenance"]
+
+
+def test_a_task_that_is_made_anew_leaves_no_signature_of_the_old_one(story: Story, ehr: Ehr) -> None:
+    to_the_end(story)
+    number = story.only_claim().number
+    old = proof(ehr.client, number)["Task"]["id"]
+    before = signatures(ehr)
+    assert f"Task/{old}" in before
+    ehr.client.request("DELETE", f"Task/{old}")
+    assert ("Task", "created") in changes(story)
+    new = proof(ehr.client, number)["Task"]["id"]
+    after = signatures(ehr)
+    assert f"Task/{new}" in after
+    assert f"Task/{old}" not in after
+    assert len(after) == len(before)
+
+
+def test_the_command_says_what_it_would_do_and_a_stray_that_stays_is_no_success(
+    story: Story, ehr: Ehr, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to_the_end(story)
+    monkeypatch.setattr("fhir_billing.cli.opening.wire", lambda: story.wiring)
+    task = proof(ehr.client, story.only_claim().number)["Task"]
+    ehr.client.update({**task, "status": "failed"}, version=task["meta"]["versionId"])
+    assert main(["sync", "--check"]) == 1
+    said = capsys.readouterr()
+    assert "would update" in said.out
+    assert "1 differs: 1 would change" in said.err
+    assert main(["sync"]) == 0
+    assert "1 changed" in capsys.readouterr().err
+    ladder()[0].write(ehr.client, example(a_number(), State.SENT), {})
+    assert main(["sync"]) == 1
+    assert "2 strays left" in capsys.readouterr().err
+    assert main(["sync", "--clean"]) == 0
+    assert "2 changed" in capsys.readouterr().err
+    assert main(["sync", "--check"]) == 0
+    assert "nothing differs" in capsys.readouterr().err
