@@ -11,7 +11,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Which days, and in which form."""
     parser.add_argument("--since", type=date.fromisoformat, metavar="DATE", help="first day (35 days before the last)")
     parser.add_argument("--until", type=date.fromisoformat, metavar="DATE", help="last day (today)")
-    parser.add_argument("--json", action="store_true", help="[{kind, encounter, version, status, ours, say}]")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="{since, until, theirs, ours, fresh, differences: [{kind, encounter, version, status, ours, say}]}",
+    )
     parser.add_argument("--mend", action="store_true", help="open a worklist item for each, and read it again")
 
 
@@ -34,7 +38,12 @@ def run(args: argparse.Namespace) -> int:
         if args.mend:
             nightly.keep(wiring, found, wiring.clock.now().isoformat(timespec="seconds"))
     if args.json:
-        print(json.dumps([{**as_row(one), "say": one.say} for one in found.differences], indent=1, ensure_ascii=False))
+        said = {
+            "since": found.since.isoformat(), "until": found.until.isoformat(),
+            "theirs": found.theirs, "ours": found.ours, "fresh": found.fresh,
+            "differences": [{**as_row(one), "say": one.say} for one in found.differences],
+        }  # fmt: skip
+        print(json.dumps(said, indent=1, ensure_ascii=False))
     else:
         for one in found.differences:
             print(f"{one.kind:8}  {one.encounter:40}  {one.say}")
@@ -44,4 +53,7 @@ def run(args: argparse.Namespace) -> int:
         f"{count or 'none'} {'differs' if count == 1 else 'differ'}",
         file=sys.stderr,
     )
+    if found.fresh:
+        minutes = nightly.GRACE.seconds // 60
+        print(f"{found.fresh} too fresh to judge (changed in the last {minutes} minutes)", file=sys.stderr)
     return 1 if count else 0

@@ -49,6 +49,8 @@ class Run:
     ours: int
     touched: tuple[str, ...] = ()
     """Visits of the book of which a part changed after they were read: they are read again, and nothing is claimed."""
+    fresh: int = 0
+    """Visits that changed just now, and were not judged."""
 
 
 def nightly(wiring: Wiring) -> int:
@@ -89,16 +91,23 @@ def look(wiring: Wiring, since: date | None = None, until: date | None = None) -
     counted = _Counted()
     ours = list(wiring.store.known(since, until))
     waiting = {_encounter(bell.body) for bell in _waiting(wiring, now)}
-    first = compare(
-        counted.each(ehr.visits(since, until)), ours, waiting=waiting, is_young=lambda seen: is_young(seen, now)
-    )
+    fresh: set[str] = set()
+
+    def young(seen: Sighting) -> bool:
+        if not is_young(seen, now):
+            fresh.discard(seen.encounter)
+            return False
+        fresh.add(seen.encounter)
+        return True
+
+    first = compare(counted.each(ehr.visits(since, until)), ours, waiting=waiting, is_young=young)
     differences = _sure(wiring, ehr, list(first))
     found = {one.encounter for one in differences}
     touched = _touched(wiring, ehr, {one.encounter: one for one in ours}, until, found | waiting)
     agreed = tuple(_agreed(wiring, ehr, found | waiting))
     return Run(
         since=since, until=until, differences=tuple(differences), agreed=agreed, theirs=counted.n, ours=len(ours),
-        touched=tuple(touched),
+        touched=tuple(touched), fresh=len(fresh),
     )  # fmt: skip
 
 

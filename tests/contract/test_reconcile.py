@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -157,8 +158,15 @@ def test_the_command_prints_what_differs_and_says_so_by_its_exit_code(
     monkeypatch.setattr(wired, "wire", lambda *_: story.wiring)
     monkeypatch.setattr("fhir_billing.cli.opening.wire", lambda *_: story.wiring)
     assert main(["reconcile", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == []
+    assert json.loads(capsys.readouterr().out)["differences"] == []
     change(ehr, "dee", status="finished")
+    changed_at = ehr.client.read("Encounter/dee-visit")["meta"]["lastUpdated"]
+    with monkeypatch.context() as just:
+        just.setattr(type(story.clock), "now", lambda _: datetime.fromisoformat(changed_at) + timedelta(minutes=1))
+        assert main(["reconcile", "--since", "2026-03-01", "--json"]) == 0
+        said = capsys.readouterr()
+        assert json.loads(said.out)["fresh"] >= 1
+        assert "too fresh to judge (changed in the last 10 minutes)" in said.err
     assert main(["reconcile", "--since", "2026-03-01"]) == 1
     assert "missing" in capsys.readouterr().out
     story.wiring.__dict__["ehr"] = None
