@@ -7,6 +7,7 @@ import io
 
 import pytest
 
+from fhir_billing.cycle.two_sides import Caught
 from smart_app.desk.chart_differences import acts_of, kept
 from smart_app.example_sides import BACK, LATE
 from tests.unit.smart_app.desk import Desk, words
@@ -81,3 +82,10 @@ def test_what_cannot_be_decided_has_no_button(desk: Desk) -> None:
 def test_today_and_the_navigation_count_what_waits(desk: Desk) -> None:
     said = words(desk.read("/"))
     assert "4 differences between chart and book" in said
+
+
+def test_before_the_first_night_the_net_says_only_that(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk.example, "caught", lambda _: Caught())
+    said = words(desk.read(LIST))
+    assert "Not compared yet" in said
+    assert "no night found" not in said
