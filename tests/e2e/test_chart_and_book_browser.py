@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from smart_app.app import create_app
 from smart_app.example import Example
+from smart_app.example_connection import ExampleConnection
 from smart_app.example_people import NOW
 from smart_app.example_sides import LATE
 from smart_app.face import FaceSettings
@@ -30,7 +31,7 @@ def example() -> Example:
 
 @pytest.fixture(scope="module")
 def base(example: Example) -> Iterator[str]:
-    settings = FaceSettings(organization="Example Clinic", demo=True, now=lambda: NOW)
+    settings = FaceSettings(organization="Example Clinic", demo=True, now=lambda: NOW, connection=ExampleConnection())
     with served(create_app(example, example, settings)) as address:
         yield address
 
@@ -62,4 +63,29 @@ def test_axe_finds_nothing_and_nothing_runs_off_the_screen(
         page.goto(base + path)
         assert violations(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    page.context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
+def test_a_form_that_is_open_can_be_read_with_the_button_that_opened_it(
+    chromium: Browser, base: str, theme: str
+) -> None:
+    page = signed_in(chromium, base, width=1440, theme=theme)
+    for path in (PROPOSAL, LIST, "/desk/ehr", "/claims/C-EX0005", "/patients/zzte-jo", "/books"):
+        page.goto(base + path)
+        assert page.evaluate("document.querySelectorAll('details.act').forEach(one => one.open = true)") is None
+        assert violations(page) == [], path
+    page.context.close()
+
+
+def test_a_number_is_never_cut(chromium: Browser, base: str) -> None:
+    page = signed_in(chromium, base, width=800, theme="light")
+    page.goto(base + LIST)
+    page.evaluate("document.querySelectorAll('td .code b').forEach(one => one.textContent = 'C-WMWMWMWMWMWM-W2')")
+    cut = page.evaluate(
+        "[...document.querySelectorAll('td:has(.code)')].filter(one => one.scrollWidth > one.clientWidth).length"
+    )
+    assert page.locator("td .code b").count() > 0
+    assert cut == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 800
     page.context.close()
