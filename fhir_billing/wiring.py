@@ -185,9 +185,13 @@ class Wiring:
         """What the last check of the EHR found; None when none was kept."""
         return load(self.store.cursor(CHECKED))
 
-    def keep_conformance(self, run: Conformance) -> None:
-        """Remember what a check found; the one before is forgotten."""
-        self.store.set_cursor(CHECKED, dump(run))
+    def keep_conformance(self, run: Conformance) -> Conformance:
+        """Remember what a check found, and beside one that only read what probes had found before; what is remembered."""
+        from fhir_billing.ehr.check.merging import merged
+
+        kept = merged(self.conformance, run)
+        self.store.set_cursor(CHECKED, dump(kept))
+        return kept
 
     @property
     def own_chart(self) -> UserChart | None:

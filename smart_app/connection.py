@@ -79,7 +79,7 @@ Step = Callable[[int, int, Interaction], None]
 class Checker:
     """Runs one check at a time in a thread of this process; whoever leaves the page finds it again."""
 
-    def __init__(self, check: Callable[[bool, Step], Conformance], keep: Callable[[Conformance], None]) -> None:
+    def __init__(self, check: Callable[[bool, Step], Conformance], keep: Callable[[Conformance], object]) -> None:
         self._check, self._keep = check, keep
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._going: Going | None = None

@@ -6,6 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
@@ -52,6 +53,8 @@ def routes(face: Face) -> APIRouter:
             group=group,
             show=show,
             shows=SHOWS,
+            kept=run.facts.get("kept", "").split() if run else [],
+            kept_at=datetime.fromisoformat(run.facts["kept-at"]) if run and run.facts.get("kept-at") else None,
             sentences=run.facts.get("sentences", "").splitlines() if run else [],
             going=connection.going() if connection else None,
             ways=connection.ways() if connection else [],
