@@ -120,6 +120,8 @@ class Settings(BaseSettings):
     """The folder of tenant files: several EHRs in one installation, each with a book of its own."""
     tenant: str = ""
     """Which of them a command is about; needed when there are several."""
+    title: str = ""
+    """What the pages are called; the site's own title, when it is empty. A tenant file says its own."""
     public_url: str = "http://127.0.0.1:8000"
     """Where the EHR can reach us; the subscription's endpoint lies under it."""
     hook_secret: str = ""

@@ -42,7 +42,7 @@ def mount(app: FastAPI, wiring: Wiring, wake: Callable[[], None]) -> None:
     app.state.closing = threading.Event()
     settings = FaceSettings(
         closing=app.state.closing,
-        organization=wiring.site.title or wiring.site.billing.name,
+        organization=chosen.title or wiring.site.title or wiring.site.billing.name,
         demo=chosen.demo,
         session_secret=chosen.session_secret,
         secure=chosen.public_url.startswith("https://"),

@@ -122,7 +122,7 @@ class Word:
 
 WORDS: Final[Mapping[str, Word]] = {
     "tenant": Word(""),
-    "title": Word(""),
+    "title": Word("title"),
     "public_url": Word("public_url", _url),
     "site": Word("site"),
     "database": Word("database", _database),

@@ -21,7 +21,12 @@ from fhir_billing.ehr.connect import EhrSettings, connect
 from fhir_billing.settings import Settings
 from fhir_billing.store.schema import migrate
 from fhir_billing.wiring import SystemClock, Wiring
+from smart_app.app import create_app
 from smart_app.connection import Checker, Step
+from smart_app.example import Example
+from smart_app.example_connection import ExampleConnection
+from smart_app.example_people import NOW
+from smart_app.face import FaceSettings
 from smart_app.mount import mount
 from tests.contract.test_ehr import load as load_charts
 from tests.e2e.axe import violations
@@ -162,3 +167,56 @@ def slowly(step: Step) -> Step:
         step(done, total, row)
 
     return wait
+
+
+def again(wiring: Wiring, page: TestClient, write: str) -> Conformance:
+    """Check once more, as the page asks for it."""
+    before = wiring.conformance
+    fields = next(fields for action, fields, _ in Form(page.get("/desk/ehr").text).forms if action == "/desk/ehr/check")
+    page.post("/desk/ehr/check", data={**fields, "write": write})
+    deadline = time.monotonic() + 30
+    while (found := wiring.conformance) == before or found is None:
+        assert time.monotonic() < deadline, "the check ends"
+        time.sleep(0.05)
+    return found
+
+
+def test_a_check_that_only_reads_keeps_what_probes_found_and_says_when(wiring: Wiring) -> None:
+    preset = re.compile(r'<option value="1" selected>')
+    with TestClient(the_desk(wiring), base_url="http://localhost") as client:
+        signing = Form(client.get("/sign-in").text).forms[0]
+        client.post(signing[0], data=signing[1])
+        first = again(wiring, client, "1")
+        assert preset.search(client.get("/desk/ehr").text), "as the last check was"
+        second = again(wiring, client, "")
+        page = client.get("/desk/ehr").text
+        assert not preset.search(page)
+        assert "was not tried this time" in shown_text(page)
+        assert second.works("write-task")
+        assert second.facts["kept-at"] == first.at.isoformat()
+
+
+def test_a_form_in_the_head_opens_beneath_and_moves_nothing(chromium: Browser) -> None:
+    example = Example()
+    settings = FaceSettings(organization="Example Clinic", demo=True, now=lambda: NOW, connection=ExampleConnection())
+    with served(create_app(example, example, settings)) as base:
+        for width in (1440, 800):
+            page = signed_in(chromium, base, width=width, theme="light")
+            page.goto(f"{base}/desk/ehr")
+            button, head = page.locator("summary", has_text="Check again"), page.locator("header.head")
+            before = (button.bounding_box(), head.bounding_box())
+            button.click()
+            assert (button.bounding_box(), head.bounding_box()) == before
+            form = page.locator("details.act form").bounding_box()
+            assert form is not None and form["x"] >= 0 and form["x"] + form["width"] <= width
+            assert before[0] is not None and form["y"] >= before[0]["y"] + before[0]["height"]
+            page.context.close()
+
+
+def test_a_desk_is_called_as_its_tenant_is(wiring: Wiring) -> None:
+    wiring.settings.title = "North Hospital"
+    with TestClient(the_desk(wiring), base_url="http://localhost") as client:
+        sign_in = client.get("/sign-in").text
+        assert "<title>Sign in · North Hospital</title>" in sign_in
+        signing = Form(sign_in).forms[0]
+        assert client.post(signing[0], data=signing[1]).text.count("North Hospital") >= 3, "title, sidebar and print"
