@@ -141,11 +141,15 @@ class Settings(BaseSettings):
     frame_ancestors: str = "'self'"
     """Which EHR pages may frame us (CSP)."""
 
-    # How often the embedded beat does what; on Redis Streams the beat is every second, polling every minute, chasing every hour.
+    # How often the worker does what. With Redis all workers of one book together do it so often, and no oftener than once a second.
     poll_seconds: float = 60.0
+    """How often the EHR is looked at for closed visits."""
     send_seconds: float = 60.0
+    """Of no effect: what is ready leaves with each beat."""
     chase_seconds: float = 3600.0
+    """How often late answers are asked for, and the EHR is asked to ring."""
     beat_seconds: float = 1.0
+    """How often whatever waits is worked and sent; what arrives at the process that beats is worked at once."""
 
     @field_validator("hook_allow", "mllp_allow")
     @classmethod
