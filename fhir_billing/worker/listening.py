@@ -16,7 +16,7 @@ from fhir_billing.domain.errors import BillingError
 from fhir_billing.fhir.notification import Says, read_notification
 from fhir_billing.logs import log
 from fhir_billing.wiring import Wiring
-from fhir_billing.worker import ringing, subscribing, topics
+from fhir_billing.worker import ringing, topics
 
 _log = log("worker")
 WAY: Final = "websocket"
@@ -86,8 +86,8 @@ class Listener:
 
 @contextmanager
 def listening(wiring: Wiring, wake: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Listen while the block runs, where the site's settings or the conformance run name a websocket."""
-    if not wiring.settings.ehr_url or not subscribing.is_named(wiring, WAY):
+    """Listen while the block runs, as soon as the EHR holds a websocket subscription for us: a check may find one later."""
+    if not wiring.settings.ehr_url:
         yield
         return
     listener = Listener(wiring, wake)

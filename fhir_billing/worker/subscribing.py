@@ -84,11 +84,6 @@ def _chosen(named: set[str]) -> Sequence[str]:
     return [way for way in NEEDS if way in named] or ["hook"]
 
 
-def is_named(wiring: Wiring, way: str) -> bool:
-    """Whether the settings or the conformance run name a way."""
-    return way in _named(wiring)[0]
-
-
 def _named(wiring: Wiring) -> tuple[set[str], Conformance | None]:
     set_here = {part.strip().partition("=")[0] for part in wiring.settings.ehr_triggers.split(",")}
     run = conformance.load(wiring.store.cursor(CHECKED))

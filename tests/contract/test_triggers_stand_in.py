@@ -255,6 +255,20 @@ def test_what_comes_down_a_websocket_rings_and_a_broken_line_is_opened_again(war
         listener.stop()
 
 
+def test_a_websocket_that_a_check_finds_later_is_listened_to_without_a_new_start(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "IDLE", 0.05)
+    ward.wiring.settings.ehr_url = ward.ehr.base
+    with listening.listening(ward.wiring):
+        works = Interaction(key="websocket", group="", what="", found=Found.WORKS)
+        run = Conformance(url=ward.ehr.base, at=datetime.now(UTC), interactions=(works,), triggers=("websocket",))
+        ward.wiring.store.set_cursor(CHECKED, conformance.dump(run))
+        subscribe(ward.wiring)
+        [held] = [one for one in topics.held(ward.wiring) if one.way == "websocket"]
+        until(lambda: ward.ehr.bound.get(held.id))
+
+
 def test_a_websocket_is_not_asked_for_where_nobody_has_seen_it_work(ward: Ward) -> None:
     ward.look_by("websocket,topic")
     subscribe(ward.wiring)
