@@ -144,8 +144,6 @@ class Settings(BaseSettings):
     # How often the worker does what. With Redis all workers of one book together do it so often, and no oftener than once a second.
     poll_seconds: float = 60.0
     """How often the EHR is looked at for closed visits."""
-    send_seconds: float = 60.0
-    """Of no effect: what is ready leaves with each beat."""
     chase_seconds: float = 3600.0
     """How often late answers are asked for, and the EHR is asked to ring."""
     beat_seconds: float = 1.0

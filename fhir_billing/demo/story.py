@@ -83,7 +83,6 @@ def play(*, serve: bool, port: str = "") -> int:
             demo=True,
             redis_url="",
             poll_seconds=5,
-            send_seconds=1,
         )
         migrate(settings)
         wiring = wire(settings)
