@@ -46,7 +46,7 @@ demo: setup ## a visit closes, a claim leaves, money arrives, the EHR knows (SER
 	@$(PY) -m fhir_billing.demo
 
 test: setup $(STAMPS)/test packages check ## everything that has to be true
-	@$(BIN)/pytest
+	@tools/tests.sh
 
 # ---- every day ---------------------------------------------------------------------------------
 
