@@ -13,6 +13,7 @@ from fhir_billing.cycle.ports import Looked, Sighting
 from fhir_billing.domain.errors import Contended, EhrBrokeContract, NotAllowed
 from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
 from fhir_billing.ehr.sightings import OVERLAP, believed, is_visit, seen, version_of
+from fhir_billing.fhir.instant import instant
 
 CRITERIA = "Encounter?status=finished"
 MOST_VISITS = 2_000
@@ -64,7 +65,7 @@ def poll(client: FhirClient, cursor: str, now: datetime, *, most: int = MOST_VIS
 
     Read in the order of change, `most` at a time: the cursor stops where the reading stopped, and the next poll goes on there.
     An EHR that does not sort is read to its end; one that insists on a status is asked for the finished ones. A time that
-    cannot be right moves no cursor and stops nothing: its visit rings, and is shown. A cursor that cannot be right is none.
+    cannot be right moves no cursor and stops nothing: its visit rings; one that cannot be read is shown. A cursor that cannot be right is none.
     """
     since = believed(cursor, now)
     try:
@@ -92,7 +93,7 @@ def _poll(client: FhirClient, since: datetime | None, now: datetime, most: int, 
         one = seen(resource)
         at = believed(one.at, now)
         if at is None:
-            odd += [_odd(one)] if one.at and len(odd) < MOST_ODD else []
+            odd += [_odd(one)] if one.at and instant(one.at) is None and len(odd) < MOST_ODD else []
         else:
             sorted_so_far = sorted_so_far and (before is None or before <= at)
             if len(found) >= most and sorted_so_far and _is_past_overlap(newest, since, now) and at != before:

@@ -89,7 +89,7 @@ def test_the_desk_lists_what_waits_with_its_money_and_what_is_decided(story: Sto
     views = story.wiring.views
     (row,) = views.sides()
     assert (row.number, row.kind, row.money, row.status) == (number, "replace", 600, "open")
-    assert row.say == "Line 1: charge: $125.00 is $131.00 now; Charge of the claim: $155.00 is $161.00 now"
+    assert row.say == "Line 1: charge was $125.00, now $131.00; Charge of the claim was $155.00, now $161.00"
     page = views.proposal(row.key)
     assert page is not None
     assert (page.charge, page.charge_now, page.money) == (15500, 16100, 600)
