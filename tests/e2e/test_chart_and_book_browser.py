@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 LIST = "/desk/chart-differences"
+INK_AND_GROUND = """[...document.querySelectorAll('details.act[open] > summary')].map(one => {
+  const style = getComputedStyle(one); return [style.color, style.backgroundColor];
+})"""
 PROPOSAL = "/desk/proposals/" + LATE.replace(":", "/")
 
 
@@ -75,6 +78,8 @@ def test_a_form_that_is_open_can_be_read_with_the_button_that_opened_it(
         page.goto(base + path)
         assert page.evaluate("document.querySelectorAll('details.act').forEach(one => one.open = true)") is None
         assert violations(page) == [], path
+        same = [pair for pair in page.evaluate(INK_AND_GROUND) if pair[0] == pair[1]]
+        assert same == [], f"{path}: axe says nothing of ink that is its ground"
     page.context.close()
 
 
