@@ -5,10 +5,10 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 said=.cache/tests-contract.txt
 mkdir -p .cache
-.venv/bin/pytest tests/contract > "$said" 2>&1 &
+.venv/bin/pytest tests/contract tests/fault > "$said" 2>&1 &
 contract=$!
 trap 'kill "$contract" 2>/dev/null' INT TERM
-.venv/bin/pytest --ignore=tests/contract
+.venv/bin/pytest --ignore=tests/contract --ignore=tests/fault
 others=$?
 wait "$contract"
 contracts=$?
