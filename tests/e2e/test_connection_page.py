@@ -209,7 +209,8 @@ def test_a_form_in_the_head_opens_beneath_and_moves_nothing(chromium: Browser) -
             assert (button.bounding_box(), head.bounding_box()) == before
             form = page.locator("details.act form").bounding_box()
             assert form is not None and form["x"] >= 0 and form["x"] + form["width"] <= width
-            assert before[0] is not None and form["y"] >= before[0]["y"] + before[0]["height"]
+            said = head.locator(".sub").bounding_box()
+            assert said is not None and form["y"] >= said["y"] + said["height"], "no word of the head is covered"
             page.context.close()
 
 
