@@ -19,6 +19,8 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx2
 from websockets.sync.server import Server, ServerConnection, serve
 
+from fhir_billing.fhir.instant import instant
+
 Resource = dict[str, Any]
 TOPIC = "https://stand-in.example/SubscriptionTopic/encounter-closed"
 
@@ -144,7 +146,7 @@ class StandIn:
             rows = [
                 row
                 for row in rows
-                if datetime.fromisoformat(row["meta"]["lastUpdated"]) >= datetime.fromisoformat(since[0][2:])
+                if (at := instant(row["meta"]["lastUpdated"])) is None or at >= datetime.fromisoformat(since[0][2:])
             ]
         if "patient" in query and kind == "Encounter":
             rows = [row for row in rows if row["subject"]["reference"] == query["patient"]]
