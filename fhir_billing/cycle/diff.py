@@ -20,7 +20,6 @@ from fhir_billing.domain.money import spoken
 from fhir_billing.fhir.claim import read_claim
 
 Row = dict[str, str]
-Leaves = dict[str, tuple[str, str]]
 
 PARTS: Final = {
     "patient": ("Claim.patient", "Patient"),

@@ -22,8 +22,6 @@ from fhir_billing.fhir.ours import identifier, meta
 from fhir_billing.fhir.task import STATUS, task
 from fhir_billing.fhir.text import dumps, loads
 
-NOT_LEFT = frozenset({State.DRAFTED, State.HELD, State.READY})
-
 
 def queue_touched(turn: Turn) -> None:
     """Queue the write-back of every claim that this message touched."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from fhir_billing.cycle.looking import Followed
+from fhir_billing.cycle.looking import Followed, Remembered
 from fhir_billing.cycle.ports import Looked, Sighting
 from fhir_billing.ehr import subscriptions, topics
 from fhir_billing.ehr.client import FhirClient
@@ -37,6 +37,20 @@ class _Place:
     """When its status was asked last, because of a silence."""
     broken: bool = False
     """Whether the last look found it off, in error or gone: what changed until it rings again was told by nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Looks after those subscriptions of one EHR that ring in one way (`topic`, `websocket`)."""
+
+    client: FhirClient
+    remembered: Remembered
+    name: str
+
+    def look(self, cursor: str, now: datetime) -> Looked:
+        """What the EHR tried to tell and nobody heard."""
+        mine = [one for one in self.remembered.followed() if one.subscribed.way == self.name]
+        return look(self.client, mine, cursor, now)
 
 
 def look(client: FhirClient, followed: Sequence[Followed], cursor: str, now: datetime) -> Looked:

@@ -97,11 +97,6 @@ def _why(error: Exception) -> str:
             return str(error)[:80]
 
 
-def mapping_of(resource: Resource) -> str:
-    """Which mapping made a Claim."""
-    return str(_extension(resource, "mapping") or "")
-
-
 _TEXT: dict[type, tuple[str, ...]] = {
     kind: tuple(f.name for f in fields(kind) if f.type == "str")
     for kind in (Claim, Party, Person, Payer, Address, Insurance, Diagnosis, ServiceLine, Stay)

@@ -18,7 +18,7 @@ from fhir_billing.domain.ledger import Journal, Posting
 from fhir_billing.domain.money import Money
 from fhir_billing.domain.remittance import Remittance
 from fhir_billing.store.rows import as_record, columns
-from fhir_billing.store.tables import arrival, claim, envelope, inbox, journal, outbox, posting, remittance, visit
+from fhir_billing.store.tables import arrival, claim, envelope, inbox, journal, outbox, posting, visit
 
 _CLAIM: Final = (
     "number",
@@ -186,11 +186,6 @@ def visit_rows(connection: Connection, *conditions: ColumnElement[bool]) -> list
 def remittance_of(row: Any) -> Remittance:
     """The remittance as it was read, with its amounts and places."""
     return msgspec.json.decode(row.content, type=Remittance, strict=False)
-
-
-def remittance_columns() -> tuple[Any, ...]:
-    """All of a remittance's row."""
-    return tuple(remittance.c)
 
 
 def chart_told(connection: Connection, number: str) -> ChartTold | None:

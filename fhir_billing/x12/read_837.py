@@ -7,7 +7,6 @@ Spec: 005010X222A1, 005010X223A2; dental bills and other guides give their claim
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -185,9 +184,3 @@ class _Reader:
             fix = "correct it and send the file again" if weight is Weight.ERROR else ""
             one = self.set.interchange.complain(index, say, fix=fix, element=element or None, key=key, severity=weight)
             self.complaints.append(one)
-
-
-def all_claims(found: list[Submission]) -> Iterator[SubmittedClaim]:
-    """Each claim of several submissions."""
-    for submission in found:
-        yield from submission.claims
