@@ -29,7 +29,7 @@ _ROWS = (
      "a lower rung of the ladder tells the chart"),
     ("writing back", "transaction", "All or nothing (transaction)", True, Found.PARTLY,
      "not atomic: one bad entry, and the good one stays",
-     "what was written is taken back one by one when a later part fails"),
+     "each part is true by itself, in an order that holds; what fails is tried again"),
 )  # fmt: skip
 
 

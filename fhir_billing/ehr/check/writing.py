@@ -65,7 +65,7 @@ def tries(kinds: Iterable[str]) -> tuple[Try, ...]:
         one(
             key="transaction", what="All or nothing (transaction)", attempt=_transaction,
             declared=lambda s: s.interacts("transaction"),
-            instead="what was written is taken back one by one when a later part fails",
+            instead="each part is true by itself, in an order that holds; what fails is tried again",
         ),
         Try(
             key="submit", group=GROUP, what="A claim is handed over to it (Claim/$submit)", attempt=_submit,
