@@ -167,11 +167,7 @@ class EhrReader(ChartReader, Protocol):
 
 
 class EhrWriter(Protocol):
-    """Writes the billing status into the clinical record."""
-
-    def write(self, resources: Sequence[Mapping[str, Any]]) -> str:
-        """Make the chart hold these; what is there already is not written. Returns a receipt. Raises EhrUnavailable."""
-        ...
+    """Writes into the clinical record what a person decided; of a claim it is told by a rung of the ladder."""
 
     def lay(self, encounter: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> str:
         """Read a visit now, and write what the change makes of it where it differs. `written`, or what the EHR does not take."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from fhir_billing.ehr.client import FhirClient, Resource
 from fhir_billing.ehr.gather import gather
-from fhir_billing.ehr.write import NOT_TAKEN
+from fhir_billing.ehr.putting import NOT_TAKEN
 from fhir_billing.fhir.answered import ANSWER, made_by, named
 
 WRITTEN = "written"

@@ -5,18 +5,17 @@ Spec: SMART App Launch 2.2 `.well-known/smart-configuration`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import httpx2
 
 from fhir_billing.cycle.looking import Remembered, Subscribed
 from fhir_billing.cycle.ports import Sighting, Trigger, Vault
 from fhir_billing.domain.errors import EhrBrokeContract, EhrUnavailable, MalformedResource, NotThere
-from fhir_billing.ehr import chart_write, endings, quirks, sockets, subscriptions, topics, triggers, visits, write
+from fhir_billing.ehr import chart_write, endings, quirks, sockets, subscriptions, topics, triggers, visits
 from fhir_billing.ehr.answers import ENCODINGS, is_page, small
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials
 from fhir_billing.ehr.client import FhirClient, Resource
@@ -100,10 +99,6 @@ class Ehr:
     def sight(self, encounter: str) -> Sighting | None:
         """One visit as it is now; None when it is not there any more."""
         return visits.sight(self.client, encounter, self.quirk)
-
-    def write(self, resources: Sequence[Mapping[str, Any]]) -> str:
-        """Make the chart hold these."""
-        return write.write(self.client, resources)
 
     def lay(self, encounter: str, change: Callable[[list[Resource]], list[Resource]]) -> str:
         """Write what a change makes of a visit, where it differs from the chart as it is now."""

@@ -1,41 +1,18 @@
-"""What we write into a chart is found again by our identifier, written only when it changed, and never over somebody else.
-
-Order matters: Claim first, then what points at it. Spec: If-None-Exist, If-Match; conditional references are resolved here,
-for few EHRs resolve them outside a transaction.
-"""
+"""What we wrote into a chart is found again by our identifier; an EHR that takes none of it is an error, not a receipt."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from fhir_billing.domain.errors import BillingError, NotThere, ScopeMissing
 from fhir_billing.ehr.client import FhirClient, Resource, Unsupported
-from fhir_billing.ehr.putting import NOT_TAKEN, by_number, number_of, receipt, resolved, same, settle
+from fhir_billing.ehr.putting import NOT_TAKEN, number_of
 from fhir_billing.ehr.rungs import Put
-from fhir_billing.fhir.ours import CLAIM_NUMBER, where
+from fhir_billing.fhir.ours import CLAIM_NUMBER
 
-__all__ = ["NOT_TAKEN", "find", "number_of", "proof", "same", "write"]
+__all__ = ["find", "proof", "refuse_nothing"]
 
 _REFUSED: dict[str, type[BillingError]] = {one.code: one for one in (ScopeMissing, NotThere, Unsupported)}
-
-
-def write(client: FhirClient, resources: Sequence[Mapping[str, Any]]) -> str:
-    """Make the chart hold these resources; says what was created, updated, there already, or is not taken by this EHR.
-
-    Most large EHRs take only some of these kinds: what one refuses is said in the receipt, and the others are written.
-    When it takes none at all, that is raised.
-    """
-    placed: dict[str, str] = {}
-    puts: list[Put] = []
-    for resource in resources:
-        kind, number = str(resource["resourceType"]), number_of(resource)
-        put = settle(client, by_number(resolved(dict(resource), placed), number))
-        puts.append(put)
-        if put.reference:
-            placed[where(kind, number)] = put.reference
-    refuse_nothing(puts)
-    return receipt(puts)
 
 
 def refuse_nothing(puts: Sequence[Put]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fhir_billing.cycle.records import OutboxRecord
-from fhir_billing.fhir.text import loads
 from fhir_billing.wiring import Wiring
 from fhir_billing.worker import hl7_out
 
@@ -12,9 +11,7 @@ def write_back(wiring: Wiring, parcel: OutboxRecord) -> str:
     """Tell the chart of a claim; returns a receipt. Raises NotNow to be tried again."""
     if wiring.settings.ehr_write_back and hl7_out.goes_by_hl7(wiring):
         return hl7_out.put(wiring, parcel)
-    if wiring.ehr is None or not wiring.settings.ehr_write_back:
-        return "no EHR is set up"
     teller = wiring.teller
-    if teller is None:  # a writer that is no FHIR server
-        return wiring.ehr[1].write(loads(parcel.body)["resources"])
+    if teller is None or not wiring.settings.ehr_write_back:
+        return "no EHR is set up"
     return teller.write_back(parcel)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from smart_app.clinician import live
-from smart_app.clinician.at_hand import clinical, open_ones, short, spoken_name
+from smart_app.clinician.at_hand import clinical, open_ones, short, spoken_name, visit_of
+from smart_app.clinician.stamps import stamp_of
 from smart_app.clinician.this_visit import framed
 from smart_app.face import Face
 from smart_app.launch.session import Here, Launched, seen
@@ -36,6 +36,7 @@ def shown(
 ) -> Response:
     """The page: what is open first, then what was answered. A question about somebody else's visit says whose it is."""
     seen(request, here, "read their questions", here.practitioner or here.patient)
+    mark = stamp_of(face, here, visit_of(request, here))
     waiting = open_ones(face, here)
     mine = clinical(face).asked(practitioner=here.practitioner) if here.practitioner else []
     keys = {asked.question.key for asked in mine}
@@ -61,5 +62,5 @@ def shown(
         failed=failed,
         error=error,
         kept=kept,
-        stamp=live.stamp(face, here.practitioner, here.patient),
+        stamp=mark,
     )

@@ -22,6 +22,7 @@ from fhir_billing.domain.lifecycle import State
 from fhir_billing.domain.question import Answer, Question
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.questions import decides
+from smart_app.clinician.stamps import stamp_of
 from smart_app.face import Face
 from smart_app.launch.session import Launched, SessionOver, chart_of, launching_of
 
@@ -46,6 +47,8 @@ class AtHand:
     answered: tuple[Answer, ...] = ()
     say: str = ""
     """What could not be read, in one sentence."""
+    stamp: str = ""
+    """Taken before any of this was read."""
 
     @property
     def stays(self) -> bool:
@@ -92,12 +95,13 @@ def choose(request: Request, here: Launched, encounter: str) -> None:
 
 def at_hand(face: Face, request: Request, here: Launched, encounter: str, *, again: bool = False) -> AtHand:
     """The visit as it stands now. Another patient's visit is not there."""
+    mark = stamp_of(face, here, encounter)
     page = face.views.visit(encounter)
     if page is not None and page.visit.patient != here.patient:
         raise NotThere("This visit is not in this chart", fix="open it from its own patient's chart")
     asked = tuple(a.question for a in clinical(face).asked(encounter=encounter) if a.answer is None)
     answers = clinical(face).answers(encounter)
-    found = AtHand(encounter=encounter, page=page, questions=asked, answered=tuple(answers))
+    found = AtHand(encounter=encounter, page=page, questions=asked, answered=tuple(answers), stamp=mark)
     stored = clinical(face).stored_visit(encounter) if page is not None else None
     site = face.settings.site
     if site is None or (page is not None and (stored is None or not found.stays)):

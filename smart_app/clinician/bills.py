@@ -11,8 +11,8 @@ from fastapi.responses import Response
 from fhir_billing.cycle.views import VisitPage
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.domain.money import Money, spoken
-from smart_app.clinician import live
-from smart_app.clinician.at_hand import clinical, spoken_name
+from smart_app.clinician.at_hand import clinical, spoken_name, visit_of
+from smart_app.clinician.stamps import stamp_of
 from smart_app.clinician.this_visit import framed
 from smart_app.clinician.visit import Bill, bill_of
 from smart_app.face import Face
@@ -41,6 +41,7 @@ def routes(face: Face) -> APIRouter:
 
     @router.get("/v/{handle}/bills")
     def bills(request: Request, here: Here) -> Response:
+        mark = stamp_of(face, here, visit_of(request, here))
         pages = [page for page in clinical(face).bills(here.patient) if page.visit.patient == here.patient]
         seen(request, here, "read this patient's bills", here.patient)
         site = face.settings.site
@@ -54,7 +55,7 @@ def routes(face: Face) -> APIRouter:
             at="bills",
             lines=[line_of(page, amounts=amounts) for page in pages],
             patient_name=name,
-            stamp=live.stamp(face, here.patient, *(p.visit.encounter for p in pages[:50])),
+            stamp=mark,
         )
 
     return router

@@ -8,7 +8,6 @@ Spec: HTML server-sent events (retry, comments as heartbeat).
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -19,9 +18,10 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from fhir_billing.domain.errors import NotAllowed
-from smart_app.clinician.at_hand import AtHand, clinical, visit_of
+from smart_app.clinician.at_hand import visit_of
+from smart_app.clinician.stamps import stamp, stamp_of
 from smart_app.face import Face, Who
-from smart_app.launch.session import Launched, watching
+from smart_app.launch.session import watching
 
 LOOK_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 15.0
@@ -40,32 +40,14 @@ def routes(face: Face) -> APIRouter:
     def page(request: Request, handle: str) -> Response:
         here = watching(request, handle)
         encounter = visit_of(request, here)
-        page = face.views.visit(encounter) if encounter else None
-        keys = (*_keys(encounter, page), here.practitioner, here.patient)
-        return _stream(face, handle, keys, lambda: _is_awake(request, handle))
+        return _stream(face, handle, lambda: stamp_of(face, here, encounter), lambda: _is_awake(request, handle))
 
     @router.get("/live/claims/{number}")
     def claim(request: Request, who: Who, number: str) -> Response:
         session = str(request.session.get("sid", ""))
-        return _stream(face, f"desk:{session}", (number,), lambda: not face.acts.is_over(session))
+        return _stream(face, f"desk:{session}", lambda: stamp(face, number), lambda: not face.acts.is_over(session))
 
     return router
-
-
-def stamp(face: Face, *keys: str) -> str:
-    """Changes when anything of these changes; says nothing else."""
-    wanted = [key for key in keys if key]
-    return hashlib.sha256(clinical(face).news(*wanted).encode()).hexdigest()[:16] if wanted else ""
-
-
-def stamp_of(face: Face, found: AtHand, here: Launched) -> str:
-    """The stamp of a visit's page."""
-    return stamp(face, *_keys(found.encounter, found.page), here.practitioner, here.patient)
-
-
-def _keys(encounter: str, page: object) -> tuple[str, ...]:
-    claims = getattr(page, "claims", ())
-    return (encounter, *(claim.row.number for claim in claims))
 
 
 def _is_awake(request: Request, handle: str) -> bool:
@@ -76,17 +58,17 @@ def _is_awake(request: Request, handle: str) -> bool:
     return True
 
 
-def _stream(face: Face, owner: str, keys: tuple[str, ...], lasts: Callable[[], bool]) -> Response:
+def _stream(face: Face, owner: str, now: Callable[[], str], lasts: Callable[[], bool]) -> Response:
     if _open[owner] >= MOST_STREAMS:
         return Response(status_code=204)  # tells the browser not to ask again
     return StreamingResponse(
-        _news(face, owner, keys, lasts),
+        _news(face, owner, now, lasts),
         media_type="text/event-stream",
         headers={"x-accel-buffering": "no"},
     )
 
 
-async def _news(face: Face, owner: str, keys: tuple[str, ...], lasts: Callable[[], bool]) -> AsyncIterator[str]:
+async def _news(face: Face, owner: str, look: Callable[[], str], lasts: Callable[[], bool]) -> AsyncIterator[str]:
     """Stamps as they change, heartbeats between them."""
     began = beat = time.monotonic()
     last = ""
@@ -94,7 +76,7 @@ async def _news(face: Face, owner: str, keys: tuple[str, ...], lasts: Callable[[
     try:
         yield f"retry: {RETRY}\n\n"
         while not face.settings.closing.is_set() and time.monotonic() - began < WHOLE_SECONDS:
-            now = await run_in_threadpool(stamp, face, *keys)
+            now = await run_in_threadpool(look)
             if now != last:
                 last, beat = now, time.monotonic()
                 yield f"id: {now}\ndata: {now}\n\n"

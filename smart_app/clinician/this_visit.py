@@ -21,7 +21,6 @@ from fhir_billing.domain.finding import Owner
 from fhir_billing.domain.question import CANT_SAY, SOMETHING_ELSE, Answer, Question
 from fhir_billing.fhir.text import dumps, loads
 from fhir_billing.questions import ASKED, kinds
-from smart_app.clinician import live
 from smart_app.clinician.at_hand import (
     AtHand,
     at_hand,
@@ -35,6 +34,7 @@ from smart_app.clinician.at_hand import (
     spoken_name,
     visit_of,
 )
+from smart_app.clinician.stamps import stamp_of
 from smart_app.clinician.visit import Bill, bill_of, steps_of
 from smart_app.desk.claim import services, texts_of_diagnoses
 from smart_app.face import Face
@@ -123,7 +123,7 @@ def shown(
         failed=failed,
         error=error,
         kept=kept,
-        stamp=live.stamp_of(face, found, here),
+        stamp=found.stamp or stamp_of(face, here, ""),
     )
 
 

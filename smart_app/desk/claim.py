@@ -11,7 +11,7 @@ from fhir_billing.cycle.views import ClaimPage
 from fhir_billing.domain.claim import Claim
 from fhir_billing.domain.errors import BillingError, ClaimNotFound, NotThere
 from smart_app.clinician.at_hand import chart_said, clinical
-from smart_app.clinician.live import stamp
+from smart_app.clinician.stamps import stamp
 from smart_app.desk.acts import OWN, acts_for, facts_of, fix_for, unwritable
 from smart_app.face import Face, Posted, Who, back
 from smart_app.look import service_words
@@ -30,8 +30,10 @@ def routes(face: Face) -> APIRouter:
             raise ClaimNotFound(f"There is no claim {number[:24]}", fix="look it up with Find")
         return claim
 
-    def page(request: Request, claim: ClaimPage, *, status: int = 200, **more: Any) -> Response:
-        face.seen(request, "read a claim", claim.row.number)
+    def page(request: Request, number: str, *, status: int = 200, **more: Any) -> Response:
+        mark = stamp(face, number)  # before the claim is read: what changes in between is news
+        claim = found(number)
+        face.seen(request, "read a claim", number)
         return face.render(
             request,
             "claim.html",
@@ -45,14 +47,14 @@ def routes(face: Face) -> APIRouter:
             wanted=wanted(claim),
             unwritable=unwritable(claim),
             asked=clinical(face).asked_on(claim.row.number),
-            stamp=stamp(face, claim.row.number),
+            stamp=mark,
             chart_said=chart_said,
             **{"failed": "", "error": "", "kept": {}, **more},
         )
 
     @router.get("/claims/{number}")
     def read(request: Request, who: Who, number: str) -> Response:
-        return page(request, found(number))
+        return page(request, number)
 
     @router.get("/claims/{number}/elements")
     def elements(request: Request, who: Who, number: str) -> Response:
@@ -106,7 +108,7 @@ def routes(face: Face) -> APIRouter:
             face.acts.act(kind, facts_of(kind, claim, form), who, str(form.get("key", "")))
         except BillingError as error:
             kept = {name: str(value) for name, value in form.items()}
-            return page(request, claim, status=422, failed=kind, error=str(error), kept=kept)
+            return page(request, number, status=422, failed=kind, error=str(error), kept=kept)
         face.seen(request, f"did {kind}", number)
         now = face.views.claim(number) or claim
         request.session["flash"] = {"tone": "green", "say": said(kind, now)}

@@ -20,11 +20,11 @@ from fhir_billing.ehr.backend_auth import BackendToken, Credentials
 from fhir_billing.ehr.client import FhirClient
 from fhir_billing.ehr.connect import connect, token_endpoint
 from fhir_billing.ehr.gather import gather
-from fhir_billing.ehr.write import find, proof, write
+from fhir_billing.ehr.write import find, proof
 from fhir_billing.fhir.ours import CLAIM_NUMBER
 from fhir_billing.fhir.task import task
 from tests.e2e import charts
-from tests.e2e.servers import settings_of
+from tests.e2e.servers import settings_of, told
 
 if TYPE_CHECKING:
     from tests.conftest import Sekmet
@@ -142,9 +142,9 @@ def a_task(state: State, number: str) -> dict[str, Any]:
 
 def test_what_is_written_is_found_again_changed_once_and_left_alone_after(server: Server) -> None:
     client, number = server.client, f"C-TEST{os.getpid()}"
-    assert write(client, [a_task(State.READY, number)]) == "Task created"
-    assert write(client, [a_task(State.READY, number)]) == "Task unchanged"
-    assert write(client, [a_task(State.SENT, number)]) == "Task updated"
+    assert told(client, [a_task(State.READY, number)]) == "Task created"
+    assert told(client, [a_task(State.READY, number)]) == "Task unchanged"
+    assert told(client, [a_task(State.SENT, number)]) == "Task updated"
     held = proof(client, number)
     assert list(held) == ["Task"]
     assert held["Task"]["businessStatus"]["coding"][0]["code"] == "sent"

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 
 from fhir_billing.cli.doctor import _bells
 from fhir_billing.cycle.ports import Sighting
-from fhir_billing.cycle.records import Kind, Outcome
+from fhir_billing.cycle.records import Kind, OutboxRecord, Outcome
 from fhir_billing.domain.errors import ScopeMissing, TokenRefused
 from fhir_billing.domain.lifecycle import State
 from fhir_billing.ehr import quirks
@@ -21,6 +20,7 @@ from fhir_billing.ehr.connect import UserEhr
 from fhir_billing.ehr.gather import gather
 from fhir_billing.ehr.ways import Ways
 from fhir_billing.store.views import SqlViews
+from fhir_billing.wiring import Wiring
 from fhir_billing.worker import beat, ringing
 from tests.contract.lying_ehr import LyingEhr
 from tests.e2e import charts
@@ -142,22 +142,19 @@ def test_an_ehr_that_takes_no_fresh_token_says_nothing_of_what_was_asked(renews:
 class RefusesWrites:
     """A chart that may be read, and for a while not written."""
 
-    def __init__(self, ehr: UserEhr) -> None:
-        self.ehr, self.refuses = ehr, True
+    refuses = True
 
-    def gather(self, encounter: str) -> Any:
-        return self.ehr.gather(encounter)
-
-    def write(self, resources: Any) -> str:
+    def write_back(self, parcel: OutboxRecord) -> str:
         if self.refuses:
             raise ScopeMissing("the EHR refuses POST Task (403)")
         return "Task created"
 
 
-def test_a_chart_that_may_not_be_written_for_an_hour_is_told_after_it(story: Story) -> None:
-    assert story.ehr is not None
-    writer = RefusesWrites(story.ehr[0])
-    story.wiring.__dict__["ehr"] = (story.ehr[0], writer)
+def test_a_chart_that_may_not_be_written_for_an_hour_is_told_after_it(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = RefusesWrites()
+    monkeypatch.setattr(Wiring, "teller", writer)
     rings(story)
     hour(story, 5)
     for _ in range(12):

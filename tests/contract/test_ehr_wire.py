@@ -25,13 +25,15 @@ from fhir_billing.domain.errors import (
     SecretMissing,
     TokenRefused,
 )
-from fhir_billing.ehr import quirks, write
+from fhir_billing.ehr import quirks
 from fhir_billing.ehr.backend_auth import BackendToken, Credentials, make_key, public_keys
 from fhir_billing.ehr.client import FhirClient, Unsupported
 from fhir_billing.ehr.gather import gather
 from fhir_billing.ehr.subscriptions import poll
+from fhir_billing.ehr.write import proof
 from fhir_billing.fhir.notification import Rang, read_notification
 from fhir_billing.fhir.ours import CLAIM_NUMBER, identifier, where
+from tests.e2e.servers import told
 
 BASE = "https://ehr.example/fhir/R4"
 Answer = Callable[[httpx2.Request], httpx2.Response]
@@ -340,7 +342,7 @@ def store(
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         kind = request.url.path.removeprefix("/fhir/R4/").split("/")[0]
-        if kind in refused:
+        if kind in {*refused, "Provenance"}:
             return httpx2.Response(403)
         if request.method == "GET":
             return httpx2.Response(200, json=bundle(*([held[kind]] if kind in held else [])))
@@ -368,35 +370,35 @@ TASK = {
 
 def test_a_task_points_at_the_claim_under_the_charts_own_id() -> None:
     client, held, wrote = store()
-    assert write.write(client, [CLAIM, TASK]) == "Claim created, Task created"
+    assert told(client, [CLAIM, TASK]) == "Claim created, Task created"
     assert held["Task"]["focus"] == {"reference": "Claim/claim-1"}
-    assert write.write(client, [CLAIM, TASK]) == "Claim unchanged, Task unchanged"
-    assert write.write(client, [{**CLAIM, "status": "cancelled"}, TASK]) == "Claim updated, Task unchanged"
+    assert told(client, [CLAIM, TASK]) == "Claim unchanged, Task unchanged"
+    assert told(client, [{**CLAIM, "status": "cancelled"}, TASK]) == "Claim updated, Task unchanged"
     assert wrote == ["POST Claim", "POST Task", 'PUT Claim W/"1"']
 
 
 def test_an_ehr_that_takes_no_claims_still_gets_the_task_which_names_the_claim_by_number() -> None:
     client, held, _ = store(refused=frozenset({"Claim"}))
-    assert write.write(client, [CLAIM, TASK]) == "Claim not taken (scope-missing), Task created"
+    assert told(client, [CLAIM, TASK]) == "Claim not taken (scope-missing), Task created"
     assert held["Task"]["focus"] == {"type": "Claim", "identifier": {"system": CLAIM_NUMBER, "value": "C-1"}}
-    assert write.proof(client, "C-1").keys() == {"Task"}
+    assert proof(client, "C-1").keys() == {"Task"}
 
 
 def test_an_ehr_that_takes_nothing_says_so() -> None:
     client, _, _ = store(refused=frozenset({"Claim", "Task"}))
     with pytest.raises(ScopeMissing):
-        write.write(client, [CLAIM, TASK])
+        told(client, [CLAIM, TASK])
 
 
 def test_who_was_quicker_is_read_again_and_nobody_is_written_against_for_ever() -> None:
     client, held, _ = store(quicker=1)
-    write.write(client, [CLAIM])
-    assert write.write(client, [{**CLAIM, "status": "cancelled"}]) == "Claim updated"
+    told(client, [CLAIM])
+    assert told(client, [{**CLAIM, "status": "cancelled"}]) == "Claim updated"
     assert held["Claim"]["status"] == "cancelled"
     client, _, _ = store(quicker=9)
-    write.write(client, [CLAIM])
+    told(client, [CLAIM])
     with pytest.raises(Contended):
-        write.write(client, [{**CLAIM, "status": "cancelled"}])
+        told(client, [{**CLAIM, "status": "cancelled"}])
 
 
 def test_every_quirk_leaves_a_plain_resource_plain() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fhir_billing.ehr import rungs
+from fhir_billing.ehr.client import FhirClient
 from fhir_billing.ehr.connect import EhrSettings
+from fhir_billing.ehr.putting import number_of, receipt
+from fhir_billing.ehr.rungs import Told
+from fhir_billing.ehr.write import refuse_nothing
 
 if TYPE_CHECKING:
     from tests.conftest import Sekmet
@@ -26,3 +31,12 @@ def settings_of(found: Sekmet | Mapping[str, str], *, scopes: str = ALL) -> EhrS
         token_url=found["CI_EHR_AUTH"] + "/auth/token",
         scopes=scopes,
     )
+
+
+def told(client: FhirClient, resources: Sequence[dict[str, Any]]) -> str:
+    """Tell a chart by the first rung, with nothing remembered; what became of each, the Provenance left out."""
+    first = rungs.named("claim-and-response")
+    puts = first.write(client, Told(claim=number_of(resources[0]), resources=tuple(resources)), {})
+    of_the_claim = [put for put in puts if put.kind != "Provenance"]
+    refuse_nothing(of_the_claim)
+    return receipt(of_the_claim)

@@ -29,9 +29,6 @@ class Chart:
     def __init__(self, resources: list[dict[str, Any]]) -> None:
         self.resources, self.says = resources, "written"
 
-    def write(self, resources: Any) -> str:
-        return "written"
-
     def lay(self, encounter: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> str:
         made = change(copy.deepcopy(self.resources))
         if self.says == "written":

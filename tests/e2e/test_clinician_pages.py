@@ -153,6 +153,34 @@ def test_a_second_window_hears_that_the_question_was_answered(open_chart: Room) 
     assert "This was answered already" in shown_text(late.text)
 
 
+@pytest.mark.parametrize("page", ["visit", "questions"])
+def test_what_changes_while_a_page_is_made_is_news_to_it(
+    open_chart: Room, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_chart.finish()
+    (claim,) = open_chart.wiring.views.claims()
+    views, face = type(open_chart.wiring.views), open_chart.app.state.face
+    read: Any = views.asked
+    asked: list[str] = []
+
+    def reads_then_somebody_asks(self: Any, **which: str) -> Any:
+        found = read(self, **which)
+        if not asked:
+            asked.append(claim.number)
+            facts = {"claim": claim.number, "ask": "Which knee?", "choices": ["Right", "Left"], "asked_of": ""}
+            face.acts.act("ask", facts, "Bea Biller", "key-1")
+        return found
+
+    base = open_chart.open()
+    monkeypatch.setattr(views, "asked", reads_then_somebody_asks)
+    found = re.search(r'data-stamp="(\w+)"', open_chart.client.get(f"{base}/{page}").text)
+    again = re.search(r'data-stamp="(\w+)"', open_chart.client.get(f"{base}/{page}").text)
+    assert asked
+    assert found
+    assert again
+    assert found[1] != again[1], "its stream says that there is news"
+
+
 def test_words_are_never_said_to_be_in_the_chart(open_chart: Room) -> None:
     base = open_chart.open()
     say(open_chart, base, choice="something-else", text="a cold that would not end")

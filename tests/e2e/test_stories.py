@@ -15,6 +15,7 @@ from fhir_billing.domain.lifecycle import MOVES, Event, State
 from fhir_billing.ehr.connect import EhrSettings, connect
 from tests.conftest import Sekmet
 from tests.e2e import charts
+from tests.e2e.servers import told
 from tests.e2e.story import Story
 
 Resources = list[dict[str, Any]]
@@ -303,7 +304,7 @@ def test_a_real_ehr_is_read_when_it_rings_and_holds_what_became_of_the_visit(
         again = resources(
             Turn(book=book, message=message, site=story.wiring.site), claim=story_claim(book, claim.number)
         )
-    writer.write(again)
+    told(reader.client, again)
     unchanged = find(reader.client, "Task", claim.number)
     assert unchanged is not None
     assert unchanged["meta"]["versionId"] == version, "what did not change is not written"
